@@ -1,0 +1,14 @@
+/** An invariant that does not hold: the process that meets one stops. Never caught to carry on. */
+export class InvariantViolation extends Error {
+  override readonly name = "InvariantViolation";
+}
+
+/** States an invariant of this program. For input that others control, return an error instead. */
+export function assert(condition: boolean, invariant: string): asserts condition {
+  if (!condition) throw new InvariantViolation(invariant);
+}
+
+/** Marks a branch that the types rule out. */
+export function unreachable(value: never): never {
+  throw new InvariantViolation(`unreachable: ${String(value)}`);
+}
