@@ -22,7 +22,7 @@ function project(name: string, include: string[], options: { timeoutMs: number; 
 /** unit: pure and fast. contract: one suite, every implementation. integration: real processes. real: programs that are not ours. */
 export default defineConfig({
   test: {
-    reporters: ["default"],
+    reporters: ["default", "./tools/skip-reporter.ts"],
     projects: [
       project("unit", ["**/*.test.ts"], { timeoutMs: 30_000, exclude: ["**/*.contract.test.ts", "**/*.integration.test.ts", "**/*.real.test.ts"] }),
       project("contract", ["**/*.contract.test.ts"], { timeoutMs: 60_000 }),
