@@ -129,7 +129,7 @@ async function withDeadline<O>(
   const deadline = new AbortController();
   const timer = new AbortController();
   clock.sleep(ms, timer.signal).then(
-    () => deadline.abort(new Error(`no answer within ${ms} ms`)),
+    () => deadline.abort(new DOMException(`no answer within ${ms} ms`, "TimeoutError")),
     () => undefined,
   );
   try {

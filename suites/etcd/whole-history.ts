@@ -1,0 +1,36 @@
+import type { History, Verdict } from "knossos-ts";
+import { checkEtcd, checkLease, checkLock } from "knossos-ts";
+
+interface Budget {
+  readonly timeLimitMs: number;
+}
+
+/** The whole-history checks, done once for a history: every suite of the run asks for them. */
+const judged = new WeakMap<History, Promise<readonly Verdict[]>>();
+
+async function judgeWhole(history: History, budget: Budget): Promise<readonly Verdict[]> {
+  const before = judged.get(history);
+  if (before !== undefined) return before;
+  const verdicts = (async () => checkEtcd(history, budget))();
+  judged.set(history, verdicts);
+  return verdicts;
+}
+
+/** What rests on the operations alone. */
+export async function judgeOperations(history: History, budget: Budget): Promise<readonly Verdict[]> {
+  const verdicts = await judgeWhole(history, budget);
+  return verdicts.filter((verdict) => !verdict.checker.startsWith("watch"));
+}
+
+/** Watches alone, joined with the operations, and the operations that they are joined with. */
+export async function judgeWatches(history: History, budget: Budget): Promise<readonly Verdict[]> {
+  return judgeWhole(history, budget);
+}
+
+export async function judgeLeases(history: History, budget: Budget): Promise<readonly Verdict[]> {
+  return [...(await judgeOperations(history, budget)), await checkLease(history, budget)];
+}
+
+export async function judgeLocks(history: History, budget: Budget): Promise<readonly Verdict[]> {
+  return [...(await judgeOperations(history, budget)), await checkLock(history, budget)];
+}
