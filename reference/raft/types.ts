@@ -12,7 +12,7 @@ export interface Entry {
   readonly term: Term;
   readonly index: Index;
   readonly type: "normal" | "confChange";
-  /** Opaque to raft; empty for the no-op that a new leader appends. */
+  /** Opaque to raft; empty for the no-op that a new leader appends. A confChange's: see `decodeConfChange` in membership.ts. */
   readonly data: Uint8Array;
 }
 
@@ -70,7 +70,7 @@ export interface Message {
   readonly reject?: boolean;
   readonly rejectHint?: Index;
   readonly snapshot?: SnapshotMetadata;
-  /** readIndex: the request's context; heartbeat: the read round it confirms; vote: "transfer" forces past a lease. */
+  /** readIndex: the request's context; heartbeat: the read round it confirms; vote: "transfer" forces past a lease; transferLeader: the member's 8-byte id. */
   readonly context?: Uint8Array;
 }
 
@@ -92,7 +92,10 @@ export interface Ready {
   readonly softState?: SoftState;
   readonly hardState?: HardState;
   readonly entries: readonly Entry[];
-  /** A snapshot whose data the edge already holds (it came with the message): install it. */
+  /**
+   * A snapshot whose data the edge already holds (it came with the message): install it, then call `snapshotInstalled`.
+   * A stepped snapshot that no Ready names was not needed: drop its data.
+   */
   readonly snapshot?: SnapshotMetadata;
   readonly messages: readonly Message[];
   readonly afterPersist: readonly Message[];
@@ -139,10 +142,14 @@ export interface RaftCore {
   /** Forgets entries up to and including `to` (they are in a snapshot). `to` must be applied. */
   compact(to: Index): void;
   reportUnreachable(id: NodeId): void;
+  /** Must follow every "snapshot" message, also one that could not be sent: until then nothing else goes to that member. */
   reportSnapshot(id: NodeId, ok: boolean): void;
   status(): RaftStatus;
   ready(): Ready | undefined;
-  /** Everything up to `index` is durable; ignored if the entry at `index` no longer has `term`. */
+  /**
+   * The entries of a Ready whose last was (index, term) are durable, and so is every earlier Ready. Several Readys written together
+   * may be acknowledged once, by the last. Ignored if no such write is under way or the entry has been replaced since.
+   */
   persisted(index: Index, term: Term): void;
   /** The snapshot at `index` was installed durably. */
   snapshotInstalled(index: Index): void;
@@ -161,7 +168,7 @@ export interface PureRules {
 
 export interface RaftConfig {
   readonly id: NodeId;
-  /** Membership at `snapshot` (or the initial one). */
+  /** Membership in effect at `applied` (the initial one when nothing is applied): applied confChange entries are not handed out again. */
   readonly confState: ConfState;
   readonly hardState: HardState;
   /** Log position the entries start after. Zeroes when there is none. */
