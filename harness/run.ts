@@ -13,7 +13,7 @@ export interface RunInfo {
   readonly replay: string;
   readonly options: {
     readonly suites: readonly string[]; readonly target: string; readonly nodes: number; readonly durationMs: number;
-    readonly faults: readonly string[]; readonly ratePerSecond?: number;
+    readonly faults: readonly string[]; readonly ratePerSecond?: number; readonly endpoints?: readonly string[];
   };
   readonly versions: Readonly<Record<string, string>>;
   readonly host: { readonly platform: string; readonly cpus: number; readonly memoryBytes: number; readonly node: string };

@@ -17,7 +17,7 @@ export interface WorkloadContext {
   readonly nodes: readonly string[];
   /** A recording client session bound to a node. `moveTo` changes the node (a new connection). */
   session(node: string): RecordingSession;
-  /** Waits for the next slot of this suite's open-loop rate; resolves at once in closed-loop mode. `intended` is when it should have begun. */
+  /** Waits for the next slot of this suite's open-loop rate; a short seeded pause in closed-loop mode. `intended` is when it should have begun. */
   pace(): Promise<{ readonly intendedNs: number }>;
 }
 
