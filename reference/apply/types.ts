@@ -1,4 +1,5 @@
 import type { InternalRaftRequest } from "../../api/etcd/gen/raft_internal.ts";
+import type { Attributes } from "../../api/etcd/gen/membership.ts";
 import type * as rpc from "../../api/etcd/gen/rpc.ts";
 import type { KeyRange, KeyValue, LeaseId, Revision, RevisionEvents } from "../mvcc/types.ts";
 import type { ConfState, Index, Term } from "../raft/types.ts";
@@ -72,12 +73,21 @@ export interface StateMachine {
   /** undefined on a fresh backend: the initial cluster is in effect. */
   readonly confState: ConfState | undefined;
   readonly mvcc: MvccReader;
-  /** Every live lease with its granted TTL, the remaining TTL last checkpointed (0: none) and its keys. */
+  /** Every live lease with its granted TTL, the remaining TTL last checkpointed (0: none) and its keys, as `keyText` of `mvcc/key-text.ts` gives them (`keyBytes` is the way back). */
   readonly leases: ReadonlyMap<LeaseId, { readonly ttlSeconds: number; readonly remainingSeconds: number; readonly keys: ReadonlySet<string> }>;
+  /** Names and client URLs that members have published through the log. */
+  readonly memberAttributes: ReadonlyMap<bigint, Attributes>;
+  /** The version the cluster agreed on ("3.6.0"); undefined before the first agreement. */
+  readonly clusterVersion: string | undefined;
   /** Active alarms, by member. */
   readonly alarms: readonly rpc.AlarmMember[];
   /** Applies entries in order, each with its (index, term) in one backend commit. */
   apply(entries: readonly ApplyEntry[]): { readonly results: readonly ApplyResult[]; readonly flushed: Promise<void> };
+  /**
+   * Compaction is logical at once; the records it leaves behind are removed in slices. `apply` takes a small slice each time;
+   * an idle member calls this (and a `physical` compaction waits for it) until `done`. `limit`: records looked at, default 1000.
+   */
+  compactStep(limit?: number): { readonly done: boolean; readonly flushed: Promise<void> };
   /** A read of what is applied, etcd's Range semantics and errors; never changes state. */
   range(request: rpc.RangeRequest): rpc.RangeResponse | ApplyError;
   /** A txn in which every branch only reads. */
