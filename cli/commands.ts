@@ -50,6 +50,7 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .option("--all", "every suite that the target can be asked")
     .option("--target <name>", "reference, etcd (the one on PATH), the path of a binary that starts like etcd, endpoints, or simulation")
     .option("--endpoints <urls>", "a cluster that runs already, with commas between; no faults are injected there", (text: string) => words("--endpoints", text))
+    .option("--allow-remote", "let load go to endpoints on other machines")
     .option("--nodes <n>", "members of the cluster (3)", (text: string) => wholeNumber("--nodes", text, 1, 9))
     .option("--seed <n>", "repeats the choices of another run; drawn and printed if absent", (text: string) => wholeNumber("--seed", text, 0, Number.MAX_SAFE_INTEGER))
     .option("--duration <time>", "how long the load lasts, such as 30s", (text: string) => durationMs("--duration", text))

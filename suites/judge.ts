@@ -19,8 +19,6 @@ export type JudgeAnswer = readonly (readonly Verdict[])[];
 export interface JudgeOptions {
   readonly clock: Clock;
   readonly timeLimitMs: DurationMs;
-  /** Aborted when nobody waits for the verdict any more: it is unknown then. */
-  readonly signal: AbortSignal;
 }
 
 /** Past its own limit a checker gets this long to come back, then the worker is ended. */
@@ -54,8 +52,6 @@ async function ask(request: JudgeRequest, options: JudgeOptions): Promise<JudgeA
       worker.once("message", resolve);
       worker.once("error", reject);
       worker.once("exit", (code) => reject(new Error(`the checker ended without a verdict (exit code ${code})`)));
-      options.signal.addEventListener("abort", () => reject(new Error("the judgement was interrupted")), { once: true });
-      if (options.signal.aborted) reject(new Error("the judgement was interrupted"));
       options.clock.sleep(request.timeLimitMs + GRACE_MS, timer.signal).then(
         () => reject(new Error(`no verdict within ${request.timeLimitMs / 1000} s`)),
         () => undefined,

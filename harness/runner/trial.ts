@@ -8,6 +8,7 @@ import type { MetricsLine, RunInfo, RunVerdict } from "../run.ts";
 import type { EtcdClient, Suite } from "../suite.ts";
 import type { LaunchSpec, Target } from "../target.ts";
 import { cellsOf, exitCodeOf } from "./exit-code.ts";
+import { summaryOf } from "./summary.ts";
 import { Load } from "./load.ts";
 import { runNemesis, sleepUnlessAborted, type UndoJournal } from "./nemesis.ts";
 import type { Progress } from "./progress.ts";
@@ -47,20 +48,25 @@ export interface TrialParts {
   readonly figures: Figures;
   /** The state a cluster that was there before us begins in, for the checker; asked once the target has started. */
   readonly initial?: () => Promise<Json | undefined>;
-  /** Judges the recorded history; rejects only if the signal is aborted. */
-  readonly judge: (suites: readonly Suite[], signal: AbortSignal) => Promise<readonly SuiteVerdict[]>;
+  /** Judges the recorded history. Never rejects: what cannot be judged is unknown. */
+  readonly judge: (suites: readonly Suite[]) => Promise<readonly SuiteVerdict[]>;
   readonly progress: Progress;
   /** Ctrl-C: heals, ends the load, judges what there is. */
   readonly stop: AbortSignal;
-  /** Gives up judging. */
-  readonly abandon: AbortSignal;
   /** run.json without what only the run knows. */
   readonly info: Omit<RunInfo, "versions" | "finishedAt">;
   readonly timestamp: () => string;
 }
 
-/** Why a run cannot say that everything held, though no checker refuted anything. */
-type Problems = string[];
+/** What a run gathers on its way to the judgement. */
+interface Found {
+  readonly injections: Injection[];
+  /** Why the run cannot say that everything held, though no checker refuted anything. */
+  readonly problems: string[];
+  versions: Readonly<Record<string, string>>;
+  /** A file of the run could not be written. */
+  unwritable: boolean;
+}
 
 /**
  * One whole trial: start, load under faults, final heal, recovery, last reads, judgement.
@@ -68,37 +74,37 @@ type Problems = string[];
  * The target is disposed of by the time it settles.
  */
 export async function runTrial(parts: TrialParts): Promise<RunVerdict> {
-  const problems: Problems = [];
-  const injections: Injection[] = [];
-  let unwritable = false;
+  const found: Found = { injections: [], problems: [], versions: {}, unwritable: false };
   try {
-    await conduct(parts, injections, problems);
+    parts.directory.writeInfo({ ...parts.info, versions: {} });
+    await conduct(parts, found);
   } catch (error) {
     if (!isWriteFailure(error)) throw error;
-    unwritable = true;
-    problems.push(error.message);
+    found.unwritable = true;
+    found.problems.push(error.message);
   } finally {
     await parts.target[Symbol.asyncDispose]();
   }
   parts.progress.phase("judge");
-  const suites = await parts.judge(parts.suites, parts.abandon);
-  return conclude(parts, { suites, injections, problems, unwritable });
+  const suites = await parts.judge(parts.suites);
+  return conclude(parts, found, suites);
 }
 
 /** Everything between the start of the target and the last read. */
-async function conduct(parts: TrialParts, injections: Injection[], problems: Problems): Promise<void> {
+async function conduct(parts: TrialParts, found: Found): Promise<void> {
   const { target, clock, directory, progress, stop, faults } = parts;
   progress.phase("start");
-  directory.writeInfo({ ...parts.info, versions: {} });
   await target.start(prepared(faults));
-  directory.writeInfo({ ...parts.info, versions: await target.versions() });
+  found.versions = await target.versions();
+  directory.writeInfo({ ...parts.info, versions: found.versions });
   const absent = await waitUntilWhole(target, clock, WHOLE_AT_START_MS, stop);
-  if (absent.length > 0 && !stop.aborted) problems.push(`the cluster did not come up: ${absent.join(", ")}`);
+  if (absent.length > 0 && !stop.aborted) found.problems.push(`the cluster did not come up: ${absent.join(", ")}`);
   if (absent.length > 0) return;
 
   const broken = new AbortController();
   const recorder = new Recorder(directory.lines("history.jsonl"), clock, (error) => broken.abort(error));
-  recorder.start("etcd", parts.initial !== undefined, await parts.initial?.());
+  // Nobody else writes while a trial is on: with foreign writers hardly any answer could be refuted.
+  recorder.start("etcd", false, await parts.initial?.());
   const clients = { clock, recorder, connect: (node: string) => parts.connect(target.endpoint(node)) };
   const nodes = target.nodes.map((node) => node.name);
   const load = new Load({
@@ -112,14 +118,14 @@ async function conduct(parts: TrialParts, injections: Injection[], problems: Pro
   progress.phase("setup");
   for (const suite of parts.suites) await suite.setup?.(load.context(suite, "setup", stop));
 
-  await loadUnderFaults(parts, { load, recorder, broken, injections, problems });
+  await loadUnderFaults(parts, { load, recorder, broken, found });
   if (recorder.failure !== undefined) throw recorder.failure;
 
   progress.phase("recover");
   const session = (node: string) => new Session({ ...clients, suite: "recovery", observe: () => {} }, node);
   const missing = await recovered(parts, session, nodes);
   if (missing.length > 0) {
-    problems.push(`the cluster did not recover within ${RECOVERY_MS / 1000} s of the last heal: ${missing.join(", ")}`);
+    found.problems.push(`the cluster did not recover within ${RECOVERY_MS / 1000} s of the last heal: ${missing.join(", ")}`);
     return;
   }
   progress.phase("finish");
@@ -134,9 +140,9 @@ async function recovered(
   nodes: readonly string[],
 ): Promise<readonly string[]> {
   const end = parts.clock.now() + RECOVERY_MS;
-  const missing = await waitUntilWhole(parts.target, parts.clock, RECOVERY_MS, parts.abandon);
+  const missing = await waitUntilWhole(parts.target, parts.clock, RECOVERY_MS);
   if (missing.length > 0) return missing;
-  return waitUntilWritable(session, nodes, parts.clock, end - parts.clock.now(), parts.abandon);
+  return waitUntilWritable(session, nodes, parts.clock, end - parts.clock.now());
 }
 
 interface Underway {
@@ -144,13 +150,13 @@ interface Underway {
   readonly recorder: Recorder;
   /** Aborted when the history can no longer be written. */
   readonly broken: AbortController;
-  readonly injections: Injection[];
-  readonly problems: Problems;
+  readonly found: Found;
 }
 
 async function loadUnderFaults(parts: TrialParts, underway: Underway): Promise<void> {
   const { clock, progress, directory, figures } = parts;
-  const { recorder, injections, problems } = underway;
+  const { recorder } = underway;
+  const { injections, problems } = underway.found;
   progress.phase("load");
   const over = new AbortController();
   const halt = AbortSignal.any([parts.stop, underway.broken.signal, over.signal]);
@@ -231,27 +237,21 @@ function prepared(faults: readonly Fault[]): LaunchSpec {
   return faults.reduce((spec, fault) => fault.prepare?.(spec) ?? spec, BARE);
 }
 
-interface Found {
-  readonly suites: readonly SuiteVerdict[];
-  readonly injections: readonly Injection[];
-  readonly problems: readonly string[];
-  readonly unwritable: boolean;
-}
-
-function conclude(parts: TrialParts, found: Found): RunVerdict {
+function conclude(parts: TrialParts, found: Found, suites: readonly SuiteVerdict[]): RunVerdict {
   const { directory, progress } = parts;
   const interrupted = parts.stop.aborted ? "the run was interrupted; what there was is judged" : undefined;
   const names = parts.suites.map((suite) => suite.name);
   const cells = cellsOf(names, parts.schedule, found.injections, interrupted !== undefined);
-  const judged = combine(found.suites);
+  const judged = combine(suites);
   const valid: Validity = judged === true && found.problems.length > 0 ? "unknown" : judged;
   const decide = (unwritable: boolean): RunVerdict => {
     const exitCode = exitCodeOf({ valid, cells, planned: parts.schedule.length, unwritable });
-    const summary = summaryOf(valid, exitCode, found, cells.filter((cell) => !cell.conclusive).length);
-    return { valid, exitCode, summary, suites: found.suites, cells, ...(interrupted === undefined ? {} : { interrupted }) };
+    const summary = summaryOf({ valid, exitCode, suites, cells, problems: found.problems, injections: found.injections });
+    return { valid, exitCode, summary, suites, cells, ...(interrupted === undefined ? {} : { interrupted }) };
   };
   const verdict = decide(found.unwritable);
   try {
+    directory.writeInfo({ ...parts.info, versions: found.versions, finishedAt: parts.timestamp() });
     directory.writeVerdict(verdict);
     return verdict;
   } catch (error) {
@@ -259,25 +259,6 @@ function conclude(parts: TrialParts, found: Found): RunVerdict {
     progress.note(error.message);
     return decide(true);
   }
-}
-
-function summaryOf(valid: Validity, exitCode: number, found: Found, inconclusive: number): string {
-  if (valid === false) {
-    const violated = found.suites.filter((suite) => suite.valid === false);
-    const first = violated.flatMap((suite) => suite.verdicts).find((one) => one.valid === false)?.findings[0]?.message;
-    return `Violated: ${violated.map((suite) => suite.suite).join(", ")}${first === undefined ? "" : `: ${first}`}`;
-  }
-  const [problem] = found.problems;
-  if (problem !== undefined) return `Not settled: ${problem}.`;
-  if (valid === "unknown") {
-    const why = found.suites.flatMap((suite) => suite.verdicts).find((one) => one.valid === "unknown")?.why;
-    return `Not settled: ${why ?? "nothing could be judged"}.`;
-  }
-  const count = found.injections.length;
-  if (exitCode === 3) {
-    return `No guarantee was refuted, but ${inconclusive} of the suite and fault pairs are inconclusive: their faults were not confirmed.`;
-  }
-  return `All held: ${found.suites.map((suite) => suite.suite).join(", ")}, under ${count} injected fault${count === 1 ? "" : "s"}.`;
 }
 
 function sentenceOf(injection: Injection): string {

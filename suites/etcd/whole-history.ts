@@ -1,5 +1,4 @@
 import type { History, Verdict } from "knossos-ts";
-import { checkEtcd, checkLease, checkLock } from "knossos-ts";
 
 interface Budget {
   readonly timeLimitMs: number;
@@ -8,12 +7,17 @@ interface Budget {
 /** The whole-history checks, done once for a history: every suite of the run asks for them. */
 const judged = new WeakMap<History, Promise<readonly Verdict[]>>();
 
-async function judgeWhole(history: History, budget: Budget): Promise<readonly Verdict[]> {
+function judgeWhole(history: History, budget: Budget): Promise<readonly Verdict[]> {
   const before = judged.get(history);
   if (before !== undefined) return before;
-  const verdicts = (async () => checkEtcd(history, budget))();
+  const verdicts = checker().then(({ checkEtcd }) => checkEtcd(history, budget));
   judged.set(history, verdicts);
   return verdicts;
+}
+
+/** Loaded by the worker that judges, not by everybody who reads the catalogue. */
+function checker() {
+  return import("knossos-ts");
 }
 
 /** What rests on the operations alone. */
@@ -28,9 +32,11 @@ export async function judgeWatches(history: History, budget: Budget): Promise<re
 }
 
 export async function judgeLeases(history: History, budget: Budget): Promise<readonly Verdict[]> {
+  const { checkLease } = await checker();
   return [...(await judgeOperations(history, budget)), await checkLease(history, budget)];
 }
 
 export async function judgeLocks(history: History, budget: Budget): Promise<readonly Verdict[]> {
+  const { checkLock } = await checker();
   return [...(await judgeOperations(history, budget)), await checkLock(history, budget)];
 }

@@ -1,0 +1,37 @@
+import type { Run, RunVerdict } from "../harness/run.ts";
+
+const WORD = new Map<boolean | "unknown", string>([
+  [true, "held"],
+  [false, "VIOLATED"],
+  ["unknown", "unknown"],
+]);
+
+/** What a run prints on stdout at its end: verdict, suites, faults, where the report is, and how to run it again if it failed. */
+export function resultLines(run: Run, verdict: RunVerdict, report: string): readonly string[] {
+  const lines = [verdict.summary, ""];
+  for (const suite of verdict.suites) {
+    lines.push(`${suite.suite.padEnd(12)} ${WORD.get(suite.valid)}`);
+    for (const one of suite.verdicts) {
+      if (one.valid === true) continue;
+      lines.push(`  ${one.checker}: ${WORD.get(one.valid)}${one.why === undefined ? "" : ` (${one.why})`}`);
+      for (const finding of one.findings.slice(0, 3)) lines.push(`    ${finding.kind}: ${finding.message}`);
+    }
+  }
+  lines.push(...faultLines(run), ...run.info.notTried.map((one) => `not tried: ${one.what} (${one.reason})`), "");
+  if (verdict.exitCode !== 0) {
+    lines.push(`seed ${run.info.seed}, commit ${run.info.seatrial.commit}; to run it again:`, `  ${run.info.replay}`);
+  }
+  lines.push(`report: ${report}`);
+  return lines;
+}
+
+function faultLines(run: Run): readonly string[] {
+  const kinds = [...new Set(run.injections.map((one) => one.fault))].sort();
+  return kinds.map((fault) => {
+    const results = run.injections.filter((one) => one.fault === fault).map((one) => one.evidence.result);
+    const counted = ["confirmed", "mismatch", "inconclusive"]
+      .map((word) => ({ word, count: results.filter((result) => result === word).length }))
+      .filter(({ count }) => count > 0);
+    return `${fault.padEnd(24)} ${counted.map(({ word, count }) => `${count} ${word}`).join(", ")}`;
+  });
+}

@@ -1,0 +1,142 @@
+import { rmSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import type { Fault, ScheduledFault } from "../harness/fault.ts";
+import { UsageError } from "../harness/errors.ts";
+import { createRunDirectory, readRun, type RunDirectory } from "../harness/run-directory.ts";
+import type { RunInfo, RunVerdict } from "../harness/run.ts";
+import { planSchedule, shortestDurationMs } from "../harness/runner/schedule.ts";
+import { selectFaults, splitByNeeds } from "../harness/runner/selection.ts";
+import { runTrial } from "../harness/runner/trial.ts";
+import type { Suite } from "../harness/suite.ts";
+import type { Target } from "../harness/target.ts";
+import { processStartTime } from "../harness/targets/process-identity.ts";
+import { systemClock } from "../seams/node/clock.ts";
+import { judgeHistory } from "../suites/judge.ts";
+import { initialStateOf, openClusterFor } from "./cluster.ts";
+import { listenForInterrupts } from "./interrupt.ts";
+import { openPage } from "./open-page.ts";
+import { progressOn } from "./progress.ts";
+import { writeReports } from "./report.ts";
+import { resultLines } from "./results.ts";
+import { runIdOf, runInfoOf, timestamp } from "./run-info.ts";
+
+/** What a run will do. */
+export interface Plan {
+  readonly suites: readonly Suite[];
+  /** Suites that were named must be possible; suites by default are skipped where the target cannot have them. */
+  readonly suitesNamed: boolean;
+  readonly target: string;
+  readonly endpoints?: readonly string[];
+  readonly nodes: number;
+  readonly seed: number;
+  /** Absent: the default, or longer if the faults need it. */
+  readonly durationMs?: number;
+  readonly defaultDurationMs: number;
+  readonly faults: readonly string[] | "all" | "none";
+  /** A schedule to repeat instead of drawing one. */
+  readonly schedule?: readonly ScheduledFault[];
+  readonly ratePerSecond?: number;
+  /** Load may go to other machines; only with endpoints. */
+  readonly allowRemote: boolean;
+  readonly out: string;
+  readonly open: boolean;
+}
+
+/** The checker's time for one run. It is reached by histories far larger than our load makes. */
+const JUDGE_LIMIT_MS = 120_000;
+
+/** One run, from target to report. Progress goes to stderr, the result to stdout. Rejects with a UsageError before anything was tried. */
+export async function runOnce(plan: Plan): Promise<RunVerdict> {
+  const id = runIdOf(plan.seed);
+  const writer = { pid: process.pid, started: processStartTime(process.pid) ?? "" };
+  const directory = createRunDirectory(resolve(plan.out), id, writer);
+  try {
+    const target = await openClusterFor(plan, directory.path);
+    const parts = await chosenFor(plan, target);
+    return await conduct(plan, { ...parts, directory, target, info: runInfoOf(plan, id, parts) });
+  } catch (error) {
+    // Nothing was tried: an empty run would only be in the way.
+    if (error instanceof UsageError) rmSync(directory.path, { recursive: true, force: true });
+    throw error;
+  } finally {
+    directory.close();
+  }
+}
+
+export type Chosen = Awaited<ReturnType<typeof chosenFor>>;
+
+/** Suites, faults and schedule that this target can have. */
+async function chosenFor(plan: Plan, target: Target) {
+  const has = (capability: string) => target.has(capability);
+  const suites = splitByNeeds(plan.suites, has, target.name);
+  const [impossible] = suites.notTried;
+  if (impossible !== undefined && (plan.suitesNamed || suites.usable.length === 0)) {
+    throw new UsageError(`suite '${impossible.what}' cannot be tried here: ${impossible.reason}.`);
+  }
+  const catalogue: readonly Fault[] = plan.faults === "none" ? [] : (await import("../faults/index.ts")).faultCatalogue;
+  const faults = selectFaults(catalogue, plan.faults, has, target.name);
+  const durationMs = plan.durationMs ?? Math.max(plan.defaultDurationMs, shortestDurationMs(faults.usable.length));
+  const nodes = target.nodes.map((node) => node.name);
+  return {
+    suites: suites.usable,
+    faults: faults.usable,
+    durationMs,
+    schedule: plan.schedule ?? planSchedule(plan.seed, faults.usable, nodes, durationMs),
+    notTried: [...suites.notTried, ...faults.notTried],
+  };
+}
+
+interface Composed extends Chosen {
+  readonly directory: RunDirectory;
+  readonly target: Target;
+  readonly info: Omit<RunInfo, "versions" | "finishedAt">;
+}
+
+async function conduct(plan: Plan, parts: Composed): Promise<RunVerdict> {
+  const { directory, info } = parts;
+  const progress = progressOn(process.stderr);
+  const path = relative(process.cwd(), directory.path) || directory.path;
+  process.stderr.write(`seed ${info.seed}, commit ${info.seatrial.commit}, run ${path}\n`);
+  using interrupts = listenForInterrupts((signal) =>
+    progress.note(`${signal}: healing the faults and judging what there is; once more to end at once`),
+  );
+  try {
+    const verdict = await trial(plan, parts, progress, interrupts.stop);
+    progress.phase("report");
+    const report = await writeReports(directory.path);
+    progress.end();
+    process.stdout.write(`${resultLines(readRun(directory.path), verdict, relative(process.cwd(), report)).join("\n")}\n`);
+    if (plan.open) openPage(report);
+    return verdict;
+  } finally {
+    progress.end();
+  }
+}
+
+async function trial(
+  plan: Plan,
+  parts: Composed,
+  progress: ReturnType<typeof progressOn>,
+  stop: AbortSignal,
+): Promise<RunVerdict> {
+  const { directory, target } = parts;
+  const initial = initialStateOf(target);
+  const { connectEtcd } = await import("../harness/clients/etcd.ts");
+  const { openUndoJournal } = await import("./undo-journal.ts");
+  const { figures } = await import("./figures.ts");
+  const historyFile = join(directory.path, "history.jsonl");
+  return runTrial({
+    ...parts,
+    seed: plan.seed,
+    ...(plan.ratePerSecond === undefined ? {} : { ratePerSecond: plan.ratePerSecond }),
+    ...(initial === undefined ? {} : { initial }),
+    clock: systemClock,
+    journal: openUndoJournal(directory.path),
+    connect: (address) => connectEtcd(address, { clock: systemClock }),
+    figures: figures(),
+    judge: (suites) => judgeHistory(historyFile, suites, { clock: systemClock, timeLimitMs: JUDGE_LIMIT_MS }),
+    progress,
+    stop,
+    timestamp,
+  });
+}
