@@ -1,0 +1,292 @@
+import { mkdir, open as openFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { open as openLmdb, type RootDatabase } from "lmdb";
+import { assert } from "../../seams/assert.ts";
+import type { Backend, BackendFactory, BackendWrite, Bucket } from "./backend.ts";
+import { byText } from "./btree.ts";
+import { keyText } from "./key-text.ts";
+import { BUCKETS, readSnapshot, writeSnapshot } from "./snapshot-stream.ts";
+
+type Pair = readonly [Uint8Array, Uint8Array];
+
+const FILE = "db.mdb";
+const RESTORING = "restoring.mdb";
+/** Address space, not disk: enough that the map rarely has to move. LMDB grows it by itself. */
+const MAP_BYTES = 1024 * 1024 * 1024;
+const RESTORE_BATCH = 10_000;
+
+/**
+ * A backend in one LMDB file under `directory`, all buckets in one tree (an empty one takes four pages).
+ * A commit goes into memory at once and to LMDB in the background; `flushed` resolves when the transaction that holds it is synced.
+ * docs/decisions/0002-backend-durability.md says why.
+ */
+export function lmdbBackend(directory: string): BackendFactory {
+  const path = join(directory, FILE);
+  return {
+    async open() {
+      await mkdir(directory, { recursive: true });
+      await removeDatabase(join(directory, RESTORING));
+      const root = openRoot(path);
+      await syncDirectory(directory);
+      return new LmdbBackend(root);
+    },
+    async restore(stream) {
+      await mkdir(directory, { recursive: true });
+      const restoring = join(directory, RESTORING);
+      await removeDatabase(restoring);
+      await fill(restoring, stream);
+      // The old lock file belongs to the old content.
+      await rm(`${path}-lock`, { force: true });
+      await rename(restoring, path);
+      await rm(`${restoring}-lock`, { force: true });
+      await syncDirectory(directory);
+    },
+  };
+}
+
+type Root = RootDatabase<Uint8Array, Uint8Array>;
+
+function openRoot(path: string): Root {
+  return openLmdb<Uint8Array, Uint8Array>(path, {
+    noSubdir: true,
+    keyEncoding: "binary",
+    encoding: "binary",
+    mapSize: MAP_BYTES,
+    // With it, a commit would be reported before it is on the disk.
+    overlappingSync: false,
+  });
+}
+
+async function fill(path: string, stream: AsyncIterable<Uint8Array>): Promise<void> {
+  const root = openRoot(path);
+  try {
+    let batch: BackendWrite[] = [];
+    for await (const write of readSnapshot(stream)) {
+      batch.push(write);
+      if (batch.length >= RESTORE_BATCH) {
+        await writeBatch(root, batch);
+        batch = [];
+      }
+    }
+    await writeBatch(root, batch);
+  } finally {
+    await root.close();
+  }
+}
+
+async function removeDatabase(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await rm(`${path}-lock`, { force: true });
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await openFile(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** One atomic LMDB transaction on its writer thread; resolves when it is synced. */
+async function writeBatch(root: Root, writes: Iterable<BackendWrite>): Promise<void> {
+  await root.batch(() => {
+    for (const write of writes) {
+      const key = storedKey(write.bucket, write.key);
+      // What they promise is part of what the batch promises.
+      if (write.op === "put") void root.put(key, write.value);
+      else void root.remove(key);
+    }
+  });
+}
+
+/** Writes that LMDB does not hold durably yet, newest value of each key; `undefined` is a deletion. */
+type Overlay = Map<string, BackendWrite>;
+
+interface Flush {
+  readonly done: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class LmdbBackend implements Backend {
+  readonly #root: Root;
+  /** Committed since the transaction under way began. */
+  #pending: Overlay = new Map();
+  #pendingBytes = 0;
+  #next: Flush = newFlush();
+  /** In the transaction under way. */
+  #flushing: Overlay | undefined;
+  #failed = false;
+  #closed = false;
+  #size: { allocated: number; inUse: number } | undefined;
+
+  constructor(root: Root) {
+    this.#root = root;
+  }
+
+  commit(batch: readonly BackendWrite[]): { readonly flushed: Promise<void> } {
+    assert(!this.#closed, "a closed backend takes no commits");
+    for (const write of batch) {
+      this.#pending.set(overlayKey(write.bucket, write.key), write);
+      this.#pendingBytes += write.key.length + (write.op === "put" ? write.value.length : 0);
+    }
+    const flushed = this.#next.done;
+    if (this.#flushing === undefined && !this.#failed) void this.#flush();
+    return { flushed };
+  }
+
+  /** Writes all that is pending as one transaction, then what came meanwhile: commits wait for the disk together. */
+  async #flush(): Promise<void> {
+    while (this.#pending.size > 0) {
+      const flush = this.#next;
+      const writes = this.#pending;
+      this.#flushing = writes;
+      this.#pending = new Map();
+      this.#pendingBytes = 0;
+      this.#next = newFlush();
+      try {
+        await writeBatch(this.#root, writes.values());
+      } catch (error) {
+        // What is on the disk is unknown: nothing is acknowledged any more, and the member stops.
+        this.#failed = true;
+        flush.reject(error);
+        this.#next.reject(error);
+        return;
+      }
+      // Reads must see the transaction before the overlay lets go of it.
+      this.#root.resetReadTxn();
+      this.#flushing = undefined;
+      this.#size = undefined;
+      flush.resolve();
+    }
+  }
+
+  get(bucket: Bucket, key: Uint8Array): Uint8Array | undefined {
+    if (this.#pending.size > 0 || this.#flushing !== undefined) {
+      const name = overlayKey(bucket, key);
+      const write = this.#pending.get(name) ?? this.#flushing?.get(name);
+      if (write !== undefined) return write.op === "put" ? write.value : undefined;
+    }
+    return this.#root.getBinary(storedKey(bucket, key));
+  }
+
+  *range(bucket: Bucket, start: Uint8Array, end: Uint8Array | undefined, options: { limit?: number; reverse?: boolean } = {}): Iterable<Pair> {
+    const reverse = options.reverse === true;
+    const overlay = this.#overlayOf(bucket, start, end);
+    if (reverse) overlay.reverse();
+    const low = storedKey(bucket, start);
+    const high = end === undefined ? Uint8Array.of(prefixOf(bucket) + 1) : storedKey(bucket, end);
+    let left = options.limit ?? Number.POSITIVE_INFINITY;
+    if (left <= 0 || Buffer.compare(low, high) >= 0) return;
+    const stored = this.#root.getRange(reverse ? { start: high, end: low, reverse, exclusiveStart: true, inclusiveEnd: true } : { start: low, end: high });
+    for (const pair of merged(stored, overlay, reverse)) {
+      yield pair;
+      if (--left <= 0) return;
+    }
+  }
+
+  /** Unflushed writes of a range, in key order. */
+  #overlayOf(bucket: Bucket, start: Uint8Array, end: Uint8Array | undefined): OverlayEntry[] {
+    const low = overlayKey(bucket, start);
+    const high = end === undefined ? String.fromCharCode(prefixOf(bucket) + 1) : overlayKey(bucket, end);
+    const newest = new Map<string, BackendWrite>();
+    for (const layer of [this.#flushing, this.#pending]) {
+      for (const [name, write] of layer ?? []) if (name >= low && name < high) newest.set(name, write);
+    }
+    return [...newest].sort((a, b) => byText(a[0], b[0]));
+  }
+
+  snapshot(): AsyncIterable<Uint8Array> {
+    // Both taken now: whatever happens while the stream is read, it is the state of this moment.
+    this.#root.resetReadTxn();
+    const transaction = this.#root.useReadTransaction();
+    const root = this.#root;
+    const overlays = new Map(BUCKETS.map((bucket) => [bucket, this.#overlayOf(bucket, new Uint8Array(0), undefined)]));
+    function* pairs(): Iterable<readonly [Bucket, Uint8Array, Uint8Array]> {
+      try {
+        for (const bucket of BUCKETS) {
+          const prefix = prefixOf(bucket);
+          const stored = root.getRange({ start: Uint8Array.of(prefix), end: Uint8Array.of(prefix + 1), transaction });
+          for (const [key, value] of merged(stored, overlays.get(bucket) ?? [], false)) yield [bucket, key, value];
+        }
+      } finally {
+        transaction.done();
+      }
+    }
+    return writeSnapshot(pairs());
+  }
+
+  sizeBytes(): { readonly allocated: number; readonly inUse: number } {
+    this.#size ??= sizeOf(this.#root.getStats() as LmdbStats);
+    const { allocated, inUse } = this.#size;
+    return { allocated: allocated + this.#pendingBytes, inUse: inUse + this.#pendingBytes };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { done } = this.#next;
+    if (this.#pending.size > 0 && !this.#failed) await done;
+    await this.#root.close();
+  }
+}
+
+function newFlush(): Flush {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  return { done: promise, resolve, reject };
+}
+
+type OverlayEntry = readonly [name: string, write: BackendWrite];
+
+/** What LMDB holds with what it does not hold yet laid over it; both in the same order. Keys come without their bucket's prefix. */
+function* merged(stored: Iterable<{ key: Uint8Array; value: Uint8Array }>, overlay: readonly OverlayEntry[], reverse: boolean): Iterable<Pair> {
+  let next = 0;
+  for (const { key, value } of stored) {
+    if (next < overlay.length) {
+      const name = keyText(key);
+      let hidden = false;
+      for (let entry = overlay[next]; entry !== undefined && (reverse ? entry[0] >= name : entry[0] <= name); entry = overlay[++next]) {
+        if (entry[0] === name) hidden = true;
+        if (entry[1].op === "put") yield [entry[1].key, entry[1].value];
+      }
+      if (hidden) continue;
+    }
+    yield [key.subarray(1), value];
+  }
+  for (; next < overlay.length; next++) {
+    const write = overlay[next]?.[1];
+    if (write?.op === "put") yield [write.key, write.value];
+  }
+}
+
+/** Printable, for whoever looks into the file; in the order of `BUCKETS`. */
+function prefixOf(bucket: Bucket): number {
+  return 0x61 + BUCKETS.indexOf(bucket);
+}
+
+function storedKey(bucket: Bucket, key: Uint8Array): Uint8Array {
+  const stored = Buffer.allocUnsafe(key.length + 1);
+  stored[0] = prefixOf(bucket);
+  stored.set(key, 1);
+  return stored;
+}
+
+function overlayKey(bucket: Bucket, key: Uint8Array): string {
+  return String.fromCharCode(prefixOf(bucket)) + keyText(key);
+}
+
+interface LmdbStats {
+  readonly pageSize: number;
+  readonly lastPageNumber: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+const META_PAGES = 2;
+
+function sizeOf(stats: LmdbStats): { allocated: number; inUse: number } {
+  const used = META_PAGES + stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages;
+  return { allocated: (stats.lastPageNumber + 1) * stats.pageSize, inUse: used * stats.pageSize };
+}
