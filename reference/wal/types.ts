@@ -9,7 +9,11 @@ export interface WalMetadata {
 /** What a log says when it is opened: everything after the newest snapshot record at or before `fromSnapshot`. */
 export interface WalContents {
   readonly metadata: WalMetadata;
+  /** `commit` is at least `start.index`. Zeroes in a log that holds none. */
   readonly hardState: HardState;
+  /** The snapshot record that `entries` follow: the newest at or before `fromSnapshot` (index 0 in a log from its beginning). */
+  readonly start: SnapshotMetadata;
+  /** From `start.index + 1` on without a gap; entries that later ones replaced are gone. */
   readonly entries: readonly Entry[];
   /** Every snapshot record found, oldest first. */
   readonly snapshots: readonly SnapshotMetadata[];
