@@ -117,6 +117,8 @@ class LmdbBackend implements Backend {
   #next: Flush = newFlush();
   /** In the transaction under way. */
   #flushing: Overlay | undefined;
+  /** The background work; it never rejects. */
+  #flushes: Promise<void> = Promise.resolve();
   #failed = false;
   #closed = false;
   #size: { allocated: number; inUse: number } | undefined;
@@ -132,7 +134,7 @@ class LmdbBackend implements Backend {
       this.#pendingBytes += write.key.length + (write.op === "put" ? write.value.length : 0);
     }
     const flushed = this.#next.done;
-    if (this.#flushing === undefined && !this.#failed) void this.#flush();
+    if (this.#flushing === undefined && !this.#failed) this.#flushes = this.#flush();
     return { flushed };
   }
 
@@ -152,6 +154,8 @@ class LmdbBackend implements Backend {
         this.#failed = true;
         flush.reject(error);
         this.#next.reject(error);
+        // Perhaps nobody waits for that one yet; whoever commits from now on will be told.
+        this.#next.done.catch(() => undefined);
         return;
       }
       // Reads must see the transaction before the overlay lets go of it.
@@ -226,8 +230,7 @@ class LmdbBackend implements Backend {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const { done } = this.#next;
-    if (this.#pending.size > 0 && !this.#failed) await done;
+    await this.#flushes;
     await this.#root.close();
   }
 }
