@@ -51,7 +51,7 @@ function draw(title: string, scale: "log" | "value", windows: readonly { name: s
     animation: false,
     backgroundColor: "transparent",
     grid: { left: 64, right: 20, top: 48, bottom: 40 },
-    legend: { top: 0, right: 20, textStyle: { color: colour.text } },
+    legend: { top: 0, right: 20, icon: "roundRect", itemHeight: 4, textStyle: { color: colour.text } },
     xAxis: { type: "value", name: "s", min: 0, ...axis },
     yAxis: { type: scale, ...axis },
     series: lines.map((line, index) => ({
