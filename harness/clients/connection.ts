@@ -40,7 +40,7 @@ export class Connection {
     this.#watchState();
   }
 
-  /** Rejects with CallFailed alone. Aborting the signal cancels the call; its reason says whether that is DEADLINE_EXCEEDED or CANCELLED. */
+  /** Rejects with CallFailed alone. Aborting the signal cancels the call: with a reason that is DEADLINE_EXCEEDED, without one CANCELLED. */
   unary(path: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       const refused = this.#refusal(signal);
@@ -132,7 +132,7 @@ function asIs(bytes: Buffer): Buffer {
 
 function failureOf(error: ServiceError, signal: AbortSignal, connected: boolean): CallFailed {
   if (error.code === status.CANCELLED && signal.aborted) {
-    return new CallFailed({ code: isTimeout(signal.reason) ? "DEADLINE_EXCEEDED" : "CANCELLED", message: reasonOf(signal), connected });
+    return new CallFailed({ code: isPlainAbort(signal.reason) ? "CANCELLED" : "DEADLINE_EXCEEDED", message: reasonOf(signal), connected });
   }
   return new CallFailed({ code: status[error.code] ?? String(error.code), message: error.details, connected });
 }
@@ -141,8 +141,9 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && typeof error.code === "number" && "details" in error;
 }
 
-function isTimeout(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === "TimeoutError";
+/** `abort()` without a reason, as one who has lost interest does; a deadline says how long it waited. */
+function isPlainAbort(reason: unknown): boolean {
+  return reason instanceof Error && reason.name === "AbortError";
 }
 
 function reasonOf(signal: AbortSignal): string {

@@ -16,8 +16,8 @@ export interface ConnectOptions {
 const DEFAULT_REFUSAL_MS = 20;
 
 /**
- * A client of one endpoint (`host:port`), connecting when first used. The signal is an operation's deadline: abort it with a reason whose
- * name is `TimeoutError` to have DEADLINE_EXCEEDED recorded, with anything else for CANCELLED.
+ * A client of one endpoint (`host:port`), connecting when first used. The signal is an operation's deadline: abort it with an Error that says
+ * so to have DEADLINE_EXCEEDED recorded, without a reason for CANCELLED.
  */
 export function connectEtcd(address: string, options: ConnectOptions): EtcdClient {
   const connection = new Connection(address);

@@ -79,11 +79,16 @@ export function memberEnvironment(extra: Readonly<Record<string, string>>): Reco
   return { ...Object.fromEntries(inherited), ...extra };
 }
 
-/** The last words of a log or an output, short enough for a sentence. */
+/** A plain line that says why a program gave up; usage text often follows it. */
+const REASON = /not defined|unknown (flag|option)|address already in use|EADDRINUSE|^panic: |\berror\b/i;
+
+/** Why a program ended, as far as its output says, short enough for a sentence: its fatal log line, the line that reads like a reason, or the last two. */
 export function gistOf(text: string): string {
   const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   if (lines.length === 0) return "nothing";
-  return `"${lines.slice(-2).map((line) => messageIn(line).slice(0, 300)).join(" / ")}"`;
+  const fatal = lines.findLast((line) => /"level":"(fatal|panic)"/.test(line)) ?? lines.find((line) => !line.startsWith("{") && REASON.test(line));
+  const telling = fatal === undefined ? lines.slice(-2) : [fatal];
+  return `"${telling.map((line) => messageIn(line).slice(0, 300)).join(" / ")}"`;
 }
 
 /** The message and error of a JSON log line; any other line as it is. */

@@ -13,7 +13,8 @@ export interface RecordedProcess {
 }
 
 const FILE = "processes.json";
-const TERM_GRACE_MS: DurationMs = 5_000;
+/** etcd's leader, told to stop with all its peers, waits many seconds for one to take over: nobody is waiting for that. */
+const TERM_GRACE_MS: DurationMs = 1_500;
 const KILL_GRACE_MS: DurationMs = 5_000;
 const LOOK_EVERY_MS: DurationMs = 20;
 

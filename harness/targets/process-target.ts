@@ -223,8 +223,9 @@ export class ProcessTarget implements Target {
     const started = this.#started;
     this.#started = undefined;
     if (started === undefined) return;
-    const ended = await Promise.allSettled([...started.members.values()].map((member) => member.end()));
+    // First: a member that stops gracefully waits for its clients to leave.
     for (const probe of started.probes.values()) probe.close();
+    const ended = await Promise.allSettled([...started.members.values()].map((member) => member.end()));
     await started.links?.[Symbol.asyncDispose]();
     delete this.linksApi;
     const stuck = ended.find((one) => one.status === "rejected");
