@@ -216,9 +216,12 @@ export class RaftLog {
     this.unstable.restore(snapshot);
   }
 
-  snapshotInstalled(index: Index): void {
-    if (!this.unstable.snapshotInstalled(index)) return;
+  /** Returns the snapshot that took effect, if `index` is that of the one waited for. */
+  snapshotInstalled(index: Index): SnapshotMetadata | undefined {
+    const snapshot = this.unstable.snapshotInstalled(index);
+    if (snapshot === undefined) return undefined;
     this.applying = index;
     this.applied = index;
+    return snapshot;
   }
 }

@@ -302,7 +302,6 @@ class Raft implements RaftCore {
         this.#log.commitTo(snapshot.index);
       } else {
         this.#log.restore(snapshot);
-        this.#membership = new Membership(snapshot.confState);
       }
     }
     this.#promise("appendResponse", m.from, { index: this.#log.committed });
@@ -400,7 +399,8 @@ class Raft implements RaftCore {
   }
 
   snapshotInstalled(index: Index): void {
-    this.#log.snapshotInstalled(index);
+    const snapshot = this.#log.snapshotInstalled(index);
+    if (snapshot !== undefined) this.#membership = new Membership(snapshot.confState);
   }
 
   applied(index: Index): void {

@@ -94,6 +94,7 @@ export interface Ready {
   readonly entries: readonly Entry[];
   /**
    * A snapshot whose data the edge already holds (it came with the message): install it, then call `snapshotInstalled`.
+   * Committed entries at or before it that are not applied yet are then no longer to be applied.
    * A stepped snapshot that no Ready names was not needed: drop its data.
    */
   readonly snapshot?: SnapshotMetadata;

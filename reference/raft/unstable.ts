@@ -83,10 +83,11 @@ export class Unstable {
     return this.snapshot;
   }
 
-  /** True if this was the snapshot waited for; an older one that has since been replaced does not count. */
-  snapshotInstalled(index: Index): boolean {
-    if (this.snapshot?.index !== index) return false;
+  /** The snapshot that was waited for; `undefined` for an older one that has since been replaced. */
+  snapshotInstalled(index: Index): SnapshotMetadata | undefined {
+    const { snapshot } = this;
+    if (snapshot?.index !== index) return undefined;
     this.snapshot = undefined;
-    return true;
+    return snapshot;
   }
 }
