@@ -8,7 +8,7 @@ import type { Entry, HardState, Index, NodeId, SnapshotMetadata, Term } from "..
 import { readSegment } from "./reader.ts";
 import { decodeEntry, decodeHardState, decodeMetadata, decodeSnapshot, ENTRY_RECORD, METADATA_RECORD, RecordWriter, SNAPSHOT_RECORD, STATE_RECORD } from "./record.ts";
 
-const numbers = fc.oneof(fc.constantFrom(0, 1, 127, 128, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 35, Number.MAX_SAFE_INTEGER), fc.nat());
+const numbers = fc.oneof(fc.constantFrom(1, 127, 128, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 35, Number.MAX_SAFE_INTEGER), fc.integer({ min: 1, max: 2 ** 30 }));
 const ids = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const entries: fc.Arbitrary<Entry> = fc.record({
   term: numbers.map((n) => n as Term),
@@ -59,7 +59,7 @@ test("every length of data is framed to a multiple of eight, short checksums inc
   const writer = new RecordWriter(0, 64);
   writer.checksum();
   for (let n = 0; n < 2000; n++) {
-    writer.entry({ term: 1 as Term, index: n as Index, type: "normal", data: new Uint8Array(n % 33) });
+    writer.entry({ term: 1 as Term, index: (n + 1) as Index, type: "normal", data: new Uint8Array(n % 33) });
     expect(writer.length % 8).toBe(0);
   }
   let count = 0;
@@ -69,7 +69,7 @@ test("every length of data is framed to a multiple of eight, short checksums inc
 
 test("hard state, metadata and snapshot come back", () => {
   fc.assert(
-    fc.property(ids, ids, numbers, numbers, fc.array(ids, { maxLength: 4 }), (a, b, x, y, members) => {
+    fc.property(ids, ids, fc.oneof(numbers, fc.constant(0)), numbers, fc.array(ids, { maxLength: 4 }), (a, b, x, y, members) => {
       const state: HardState = { term: x as Term, vote: a as NodeId, commit: y as Index };
       const voters = x > 0 ? members.map((id) => id as NodeId) : [];
       const snapshot: SnapshotMetadata = { index: x as Index, term: y as Term, confState: { voters, learners: [] } };

@@ -194,6 +194,8 @@ export function decodeEntry(data: Uint8Array): Entry {
   if (entry.type !== raftpb.EntryType.EntryNormal && entry.type !== raftpb.EntryType.EntryConfChange) {
     throw new RangeError(`entry type ${String(entry.type)}`);
   }
+  // A hard state without a vote has the same shape.
+  if (entry.term === 0n || entry.index === 0n) throw new RangeError("an entry without term or index");
   // A copy: a view would keep the whole segment's buffer alive.
   return { type: entry.type === raftpb.EntryType.EntryNormal ? "normal" : "confChange", term: safe(entry.term) as Term, index: safe(entry.index) as Index, data: entry.data.slice() };
 }
@@ -216,8 +218,12 @@ export function decodeMetadata(data: Uint8Array): WalMetadata {
   return canonical({ nodeId, clusterId }, encodeMetadata({ nodeId, clusterId }), data);
 }
 
-export function encodeConfState(state: ConfState): raftpb.ConfState {
-  return raftpb.ConfState.fromPartial({ voters: [...state.voters], learners: [...state.learners] });
+/** raftpb.ConfState as etcd writes it: ids one by one (proto2 does not pack them), `auto_leave` always. */
+export function encodeConfState(state: ConfState): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const id of state.voters) writer.uint32(0x08).uint64(id);
+  for (const id of state.learners) writer.uint32(0x10).uint64(id);
+  return writer.uint32(0x28).bool(false).finish();
 }
 
 export function decodeConfState(state: raftpb.ConfState | undefined): ConfState {
@@ -227,7 +233,7 @@ export function decodeConfState(state: raftpb.ConfState | undefined): ConfState 
 function encodeSnapshot(snapshot: SnapshotMetadata): Uint8Array {
   const writer = new BinaryWriter().uint32(0x08).uint64(BigInt(snapshot.index)).uint32(0x10).uint64(BigInt(snapshot.term));
   // etcd refuses a snapshot record past index 0 without a membership.
-  if (snapshot.index > 0) raftpb.ConfState.encode(encodeConfState(snapshot.confState), writer.uint32(0x1a).fork()).join();
+  if (snapshot.index > 0) writer.uint32(0x1a).bytes(encodeConfState(snapshot.confState));
   return writer.finish();
 }
 

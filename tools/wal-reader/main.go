@@ -73,7 +73,8 @@ func main() {
 		metadata, state, entries, err := w.ReadAll()
 		check(err)
 		print(metadata, state, entries)
-		check(w.Close())
+		// A log opened for reading has no directory handle, and Close complains of that.
+		_ = w.Close()
 	case "append":
 		w, err := wal.Open(lg, dir, snapshotArgument())
 		check(err)
