@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Fault, ScheduledFault } from "../harness/fault.ts";
 import { UsageError } from "../harness/errors.ts";
@@ -56,7 +55,7 @@ export async function runOnce(plan: Plan): Promise<RunVerdict> {
     return await conduct(plan, { ...parts, directory, target, info: runInfoOf(plan, id, parts) });
   } catch (error) {
     // Nothing was tried: an empty run would only be in the way.
-    if (error instanceof UsageError) rmSync(directory.path, { recursive: true, force: true });
+    if (error instanceof UsageError) directory.discard();
     throw error;
   } finally {
     directory.close();

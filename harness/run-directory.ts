@@ -1,5 +1,5 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { Injection } from "./fault.ts";
 import { UsageError } from "./errors.ts";
 import type { LineSink } from "./recorder.ts";
@@ -57,6 +57,14 @@ export class RunDirectory {
   close(): void {
     for (const descriptor of this.#open.splice(0)) closeSync(descriptor);
   }
+
+  /** Removes a run in which nothing was tried, so that it is in nobody's way. */
+  discard(): void {
+    this.close();
+    rmSync(this.path, { recursive: true, force: true });
+    const latest = join(dirname(this.path), "latest");
+    if (linkTarget(latest) === basename(this.path)) rmSync(latest);
+  }
 }
 
 /**
@@ -75,6 +83,15 @@ export function createRunDirectory(out: string, id: string, writer: Writer): Run
   }
   pointLatest(out, id);
   return new RunDirectory(path);
+}
+
+function linkTarget(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (codeOf(error) !== undefined) return undefined;
+    throw error;
+  }
 }
 
 function pointLatest(out: string, id: string): void {

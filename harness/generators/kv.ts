@@ -93,7 +93,7 @@ function drawMultiKeyTxn(moment: KvMoment): EtcdRequest {
 
 /** Well behind what was seen, so that resuming watchers are seldom, but sometimes, cut off. */
 function drawCompact(moment: KvMoment): EtcdInput | undefined {
-  const revision = moment.seenRevision - 200 - moment.random.below(300);
+  const revision = moment.seenRevision - 1_500 - moment.random.below(1_500);
   return revision > 1 ? { f: "compact", revision } : undefined;
 }
 
