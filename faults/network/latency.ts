@@ -1,0 +1,91 @@
+import type { Fault, FaultContext } from "../../harness/fault.ts";
+import type { TargetNode } from "../../harness/target.ts";
+import { httpProbe, type HttpProbe } from "../http-probe.ts";
+import { cannotTell, reading, wantsFault } from "../reading.ts";
+import { oneOf } from "../target-choice.ts";
+import { addressOf, addToxics, apiOf, clientProxy, peerProxy, removeToxics, withLinks } from "./links-api.ts";
+
+/** `latencyMs` is added each way. `node` is whose client link is slow; without it, every peer link is. */
+type Plan = { readonly latencyMs: number; readonly node?: string };
+type Resolved = { readonly latencyMs: number; readonly nodes: readonly string[] };
+type Undo = { readonly api: string; readonly proxies: readonly string[] };
+
+const ANSWER_WITHIN_MS = 1_500;
+/** The quickest of several round trips: a busy machine makes any single one slow, none of them quick. */
+const ROUND_TRIPS = 3;
+/** Part of the asked-for delay below which a link does not count as slowed, and above which it does not count as healed. */
+const CLEARLY = 0.9;
+const HARDLY = 0.5;
+
+function latency(
+  name: string,
+  summary: string,
+  proxyOf: (node: string) => string,
+  direct: (node: TargetNode) => string,
+  shape: Pick<Fault<Plan, Resolved, Undo>, "plan" | "resolve">,
+): Fault<Plan, Resolved, Undo> {
+  return {
+    name,
+    summary,
+    envelope: "within",
+    needs: ["links"],
+    prepare: withLinks,
+    ...shape,
+    on: ({ nodes }) => nodes,
+    undo: (context, { nodes }) => ({ api: apiOf(context), proxies: nodes.map(proxyOf) }),
+
+    async inject(context, { nodes, latencyMs }) {
+      await addToxics(apiOf(context), nodes.map(proxyOf), name, "latency", { latency: latencyMs, jitter: 0 });
+    },
+
+    async probe(context, { nodes, latencyMs }, phase) {
+      const addedMs = latencyMs * 2;
+      const measured = await Promise.all(nodes.map((node) => added(context, node, proxyOf(node), direct)));
+      const told = measured.map(({ text }) => text).join("; ");
+      const unanswered = measured.some(({ ms }) => ms === undefined);
+      const delays = measured.map(({ ms }) => ms ?? 0);
+      const figures = { askedMs: addedMs, addedMs: delays.map((ms) => Math.round(ms)) };
+      const text = `${told} (${wantsFault(phase) ? `asked for ${addedMs} ms more` : "asked for none"})`;
+      if (unanswered) return cannotTell(text, figures);
+      return reading(wantsFault(phase) ? Math.min(...delays) >= addedMs * CLEARLY : Math.max(...delays) < addedMs * HARDLY, text, figures);
+    },
+
+    async heal({ api, proxies }, target) {
+      // The proxies are a thread of the harness: gone with it, and another process may have their port by now.
+      if (target !== undefined) await removeToxics(api, proxies, name);
+    },
+  };
+}
+
+/** All peer links at once: members dial each other both ways, so one slow proxy would slow only some of a member's messages. */
+export const latencyPeer = latency("latency-peer", "slow every link between members", peerProxy, (node) => node.directPeerAddress, {
+  plan: (random) => ({ latencyMs: 30 + random.below(70) }),
+  resolve: ({ latencyMs }, view) => ({ latencyMs, nodes: view.nodes.map(({ node }) => node) }),
+});
+
+export const latencyClient = latency("latency-client", "slow the link between the clients and one member", clientProxy, (node) => node.directClientAddress, {
+  plan: (random, nodes) => ({ node: oneOf(random, nodes), latencyMs: 50 + random.below(150) }),
+  resolve: ({ latencyMs, node }) => ({ latencyMs, nodes: node === undefined ? [] : [node] }),
+});
+
+/** How much longer a connect, a request and its answer take through the proxy than past it. */
+async function added(context: FaultContext, node: string, proxy: string, direct: (node: TargetNode) => string) {
+  const known = context.target.nodes.find((one) => one.name === node);
+  if (known === undefined) throw new Error(`there is no member ${node}`);
+  const through = await quickest(context, await addressOf(apiOf(context), proxy));
+  const past = await quickest(context, direct(known));
+  if (through.result !== "answered" || past.result !== "answered") {
+    return { ms: undefined, text: `${proxy} ${through.result}, ${node} past it ${past.result}` };
+  }
+  return { ms: through.elapsedMs - past.elapsedMs, text: `GET /version through ${proxy} took ${through.elapsedMs.toFixed(1)} ms, ${past.elapsedMs.toFixed(1)} ms past it` };
+}
+
+async function quickest({ clock, signal }: FaultContext, address: string): Promise<HttpProbe> {
+  const probes: HttpProbe[] = [];
+  for (let i = 0; i < ROUND_TRIPS; i++) {
+    const probe = await httpProbe(clock, address, { withinMs: ANSWER_WITHIN_MS, signal });
+    if (probe.result !== "answered") return probe;
+    probes.push(probe);
+  }
+  return probes.reduce((best, probe) => (probe.elapsedMs < best.elapsedMs ? probe : best));
+}
