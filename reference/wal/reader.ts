@@ -1,5 +1,4 @@
 import { crc32c } from "@node-rs/crc32";
-import * as walpb from "../../api/etcd/gen/wal.ts";
 import { WalError } from "./error.ts";
 import { CRC_RECORD, FRAME_HEADER_BYTES } from "./record.ts";
 
@@ -52,7 +51,7 @@ export function readSegment(segment: SegmentBytes, crc: number | undefined, onRe
     }
     running = record.crc;
     try {
-      onRecord(Number(record.type), record.data, offset);
+      onRecord(record.type, record.data, offset);
     } catch (error) {
       if (error instanceof WalError) throw error;
       throw new WalError("WAL_DAMAGED", `${segment.path} is damaged at offset ${offset}: a record with a valid checksum cannot be decoded (${String(error)})`, error);
@@ -69,23 +68,47 @@ export function readSegment(segment: SegmentBytes, crc: number | undefined, onRe
 function frameOf(low: number, high: number): { size: number; padding: number } | undefined {
   const top = high >>> 24;
   const size = (high & 0x00ff_ffff) * 0x1_0000_0000 + low;
-  if (top === 0) return { size, padding: 0 };
-  // Anything but 0x80 + 1..7 is no length that was ever written.
-  return top > 0x80 && top < 0x88 ? { size, padding: top & 0x7 } : undefined;
+  const padding = (8 - (size % 8)) % 8;
+  // Anything but the padding that the size asks for was never written.
+  return top === (padding === 0 ? 0 : 0x80 | padding) ? { size, padding } : undefined;
 }
 
-function decodeRecord(body: Uint8Array): walpb.Record | undefined {
-  try {
-    return walpb.Record.decode(body);
-  } catch {
-    // Any bytes may stand here; "no record" is the answer, and the caller tells torn from damaged.
-    return undefined;
+interface FramedRecord {
+  readonly type: number;
+  readonly crc: number;
+  readonly data: Uint8Array;
+}
+
+/**
+ * walpb.Record, exactly as etcd writes it: type, crc, data if any, and not a byte more. The generated codec would skip what it
+ * does not know and stop at a zero tag, so that a flipped length could swallow the records after it with a checksum that still fits.
+ */
+function decodeRecord(body: Uint8Array): FramedRecord | undefined {
+  if (body[0] !== 0x08 || body[2] !== 0x10) return undefined;
+  const type = body[1] ?? 0;
+  const crc = decodeVarint(body, 3);
+  if (crc === undefined || crc.value > 0xffff_ffff) return undefined;
+  if (crc.end === body.length) return { type, crc: crc.value, data: body.subarray(crc.end) };
+  if (body[crc.end] !== 0x1a) return undefined;
+  const length = decodeVarint(body, crc.end + 1);
+  if (length === undefined || length.end + length.value !== body.length) return undefined;
+  return { type, crc: crc.value, data: body.subarray(length.end) };
+}
+
+function decodeVarint(bytes: Uint8Array, at: number): { value: number; end: number } | undefined {
+  let value = 0;
+  for (let i = 0; i < 8; i++) {
+    const byte = bytes[at + i];
+    if (byte === undefined) return undefined;
+    value += (byte & 0x7f) * 2 ** (7 * i);
+    if (byte < 0x80) return { value, end: at + i + 1 };
   }
+  return undefined;
 }
 
 /** A checksum record repeats the running value; every other one carries the value after its data. */
-function expectedChecksum(record: walpb.Record, running: number | undefined): number | undefined {
-  if (Number(record.type) === CRC_RECORD) return running ?? record.crc;
+function expectedChecksum(record: FramedRecord, running: number | undefined): number | undefined {
+  if (record.type === CRC_RECORD) return running ?? record.crc;
   return running === undefined ? undefined : crc32c(record.data, running);
 }
 

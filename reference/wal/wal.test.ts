@@ -250,7 +250,7 @@ describe("torn or damaged", () => {
         continue;
       }
       expect(contents.entries, `bit ${bit}`).toEqual(range(1, contents.entries.length));
-      if (contents.torn === undefined) { outcomes.unnoticed++; console.log(bit>>3, bit&7, intact.subarray((bit>>6)*8-8,(bit>>6)*8+16).toString("hex")); }
+      if (contents.torn === undefined) outcomes.unnoticed++;
       else outcomes.cut++;
     }
     expect(outcomes.unnoticed).toBe(0);
