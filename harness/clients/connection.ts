@@ -1,4 +1,13 @@
-import { type ClientDuplexStream, type ClientOptions, Client as GrpcClient, credentials, connectivityState, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  type ClientDuplexStream,
+  type ClientOptions,
+  Client as GrpcClient,
+  credentials,
+  connectivityState,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import type { CallFailure } from "./outcome.ts";
 
 /** A call ended otherwise than with an answer. */
@@ -49,13 +58,28 @@ export class Connection {
         return;
       }
       const wasConnected = this.#witness();
-      const call = this.#client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), new Metadata(), {}, (error, answer) => {
-        signal.removeEventListener("abort", onAbort);
-        this.#calls.delete(call);
-        if (error !== null) reject(failureOf(error, signal, wasConnected(call)));
-        else if (answer === undefined) reject(new CallFailed({ code: "UNREADABLE_ANSWER", message: "the call ended well but without an answer", connected: true }));
-        else resolve(answer);
-      });
+      const call = this.#client.makeUnaryRequest(
+        path,
+        asIs,
+        asIs,
+        Buffer.from(request),
+        new Metadata(),
+        {},
+        (error, answer) => {
+          signal.removeEventListener("abort", onAbort);
+          this.#calls.delete(call);
+          if (error !== null) reject(failureOf(error, signal, wasConnected(call)));
+          else if (answer === undefined)
+            reject(
+              new CallFailed({
+                code: "UNREADABLE_ANSWER",
+                message: "the call ended well but without an answer",
+                connected: true,
+              }),
+            );
+          else resolve(answer);
+        },
+      );
       const onAbort = () => call.cancel();
       signal.addEventListener("abort", onAbort, { once: true });
       this.#calls.add(call);
@@ -70,7 +94,13 @@ export class Connection {
     const refused = this.#refusal(signal);
     if (refused !== undefined) throw refused;
     const wasConnected = this.#witness();
-    const call: ClientDuplexStream<Buffer, Buffer> = this.#client.makeBidiStreamRequest(path, asIs, asIs, new Metadata(), {});
+    const call: ClientDuplexStream<Buffer, Buffer> = this.#client.makeBidiStreamRequest(
+      path,
+      asIs,
+      asIs,
+      new Metadata(),
+      {},
+    );
     let ended: ServiceError | undefined;
     // grpc-js emits the cancellation that we cause below as an error too; unheard it would end the process.
     call.on("error", (error: ServiceError) => {
@@ -100,8 +130,18 @@ export class Connection {
   }
 
   #refusal(signal: AbortSignal): CallFailed | undefined {
-    if (this.#closed) return new CallFailed({ code: "NOT_SENT", message: "the client was closed before the request left", connected: false });
-    if (signal.aborted) return new CallFailed({ code: "NOT_SENT", message: `the operation was given up before the request left (${reasonOf(signal)})`, connected: false });
+    if (this.#closed)
+      return new CallFailed({
+        code: "NOT_SENT",
+        message: "the client was closed before the request left",
+        connected: false,
+      });
+    if (signal.aborted)
+      return new CallFailed({
+        code: "NOT_SENT",
+        message: `the operation was given up before the request left (${reasonOf(signal)})`,
+        connected: false,
+      });
     return undefined;
   }
 
@@ -112,7 +152,10 @@ export class Connection {
   #witness(): (call: { getPeer(): string }) => boolean {
     const readyAtStart = this.#ready;
     const connectionsAtStart = this.#connections;
-    return (call) => readyAtStart || this.#connections !== connectionsAtStart || call.getPeer() !== this.#client.getChannel().getTarget();
+    return (call) =>
+      readyAtStart ||
+      this.#connections !== connectionsAtStart ||
+      call.getPeer() !== this.#client.getChannel().getTarget();
   }
 
   #watchState(): void {
@@ -132,7 +175,11 @@ function asIs(bytes: Buffer): Buffer {
 
 function failureOf(error: ServiceError, signal: AbortSignal, connected: boolean): CallFailed {
   if (error.code === status.CANCELLED && signal.aborted) {
-    return new CallFailed({ code: isPlainAbort(signal.reason) ? "CANCELLED" : "DEADLINE_EXCEEDED", message: reasonOf(signal), connected });
+    return new CallFailed({
+      code: isPlainAbort(signal.reason) ? "CANCELLED" : "DEADLINE_EXCEEDED",
+      message: reasonOf(signal),
+      connected,
+    });
   }
   return new CallFailed({ code: status[error.code] ?? String(error.code), message: error.details, connected });
 }

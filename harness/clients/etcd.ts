@@ -5,7 +5,16 @@ import { type Outcome, StreamBroken } from "../client.ts";
 import type { EtcdClient } from "../suite.ts";
 import { CallFailed, Connection } from "./connection.ts";
 import { type CallFailure, outcomeOf } from "./outcome.ts";
-import { InvalidInput, isReadOnly, keepAliveBytes, keepAliveOutput, UnreadableAnswer, watchBytes, watchMessage, wireCall } from "./wire.ts";
+import {
+  InvalidInput,
+  isReadOnly,
+  keepAliveBytes,
+  keepAliveOutput,
+  UnreadableAnswer,
+  watchBytes,
+  watchMessage,
+  wireCall,
+} from "./wire.ts";
 
 export interface ConnectOptions {
   readonly clock: Clock;
@@ -26,7 +35,8 @@ export function connectEtcd(address: string, options: ConnectOptions): EtcdClien
     async invoke(input, signal) {
       const invokedAt = options.clock.now();
       const outcome = await attempt(connection, input, signal);
-      if (outcome.type === "fail" && outcome.error.code === "UNAVAILABLE") await atLeast(options.clock, refusalMs - (options.clock.now() - invokedAt), signal);
+      if (outcome.type === "fail" && outcome.error.code === "UNAVAILABLE")
+        await atLeast(options.clock, refusalMs - (options.clock.now() - invokedAt), signal);
       return outcome;
     },
     open: (input, signal) => openWatch(connection, input, signal),
@@ -46,14 +56,23 @@ async function attempt(connection: Connection, input: EtcdInput, signal: AbortSi
 
 async function answerTo(connection: Connection, input: EtcdInput, signal: AbortSignal): Promise<EtcdOutput> {
   if (input.f === "lease-keepalive") {
-    for await (const answer of connection.stream(lease.leaseKeepAlive.path, keepAliveBytes(input), signal)) return keepAliveOutput(answer);
-    throw new CallFailed({ code: "UNREADABLE_ANSWER", message: "the keepalive stream ended without an answer", connected: true });
+    for await (const answer of connection.stream(lease.leaseKeepAlive.path, keepAliveBytes(input), signal))
+      return keepAliveOutput(answer);
+    throw new CallFailed({
+      code: "UNREADABLE_ANSWER",
+      message: "the keepalive stream ended without an answer",
+      connected: true,
+    });
   }
   const call = wireCall(input);
   return call.read(await connection.unary(call.path, call.request, signal));
 }
 
-async function* openWatch(connection: Connection, input: WatchInput, signal: AbortSignal): AsyncGenerator<WatchMessage, void, undefined> {
+async function* openWatch(
+  connection: Connection,
+  input: WatchInput,
+  signal: AbortSignal,
+): AsyncGenerator<WatchMessage, void, undefined> {
   try {
     for await (const answer of connection.stream(watch.watch.path, watchBytes(input), signal)) {
       const message = watchMessage(answer);

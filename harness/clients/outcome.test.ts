@@ -22,10 +22,13 @@ test.each([
   ["UNAUTHENTICATED", "etcdserver: invalid auth token"],
   ["UNIMPLEMENTED", "unknown service etcdserverpb.KV"],
   ["UNIMPLEMENTED", "The server does not implement the method /etcdserverpb.KV/Txn"],
-  ["INVALID_INPUT", "a lease id must be a 64-bit integer in decimal, not \"x\""],
+  ["INVALID_INPUT", 'a lease id must be a 64-bit integer in decimal, not "x"'],
   ["NOT_SENT", "the client was closed before the request left"],
 ])("a write refused with %s %s is a fail", (code, message) => {
-  expect(outcomeOf({ code, message, ...sent }, false)).toEqual({ type: "fail", error: { code, message, definite: true } });
+  expect(outcomeOf({ code, message, ...sent }, false)).toEqual({
+    type: "fail",
+    error: { code, message, definite: true },
+  });
 });
 
 test.each([
@@ -51,24 +54,41 @@ test.each([
   ["INVALID_ARGUMENT", "something that etcd never says"],
   ["UNREADABLE_ANSWER", "the answer has no header"],
 ])("a write that ended with %s %s is in doubt", (code, message) => {
-  expect(outcomeOf({ code, message, ...sent }, false)).toEqual({ type: "info", error: { code, message, definite: false } });
+  expect(outcomeOf({ code, message, ...sent }, false)).toEqual({
+    type: "info",
+    error: { code, message, definite: false },
+  });
 });
 
 test("unavailable is a fail only if no connection was ever made", () => {
-  const failure = { code: "UNAVAILABLE", message: "No connection established. Last error: connect ECONNREFUSED 127.0.0.1:1" };
+  const failure = {
+    code: "UNAVAILABLE",
+    message: "No connection established. Last error: connect ECONNREFUSED 127.0.0.1:1",
+  };
   expect(outcomeOf({ ...failure, connected: false }, false).type).toBe("fail");
   expect(outcomeOf({ ...failure, connected: true }, false).type).toBe("info");
 });
 
 test("without a connection a deadline is in doubt all the same", () => {
-  expect(outcomeOf({ code: "DEADLINE_EXCEEDED", message: "no answer within 1000 ms", connected: false }, false).type).toBe("info");
+  expect(
+    outcomeOf({ code: "DEADLINE_EXCEEDED", message: "no answer within 1000 ms", connected: false }, false).type,
+  ).toBe("info");
 });
 
-test.each(["DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE", "UNKNOWN", "UNREADABLE_ANSWER"])("a read that ended with %s is a fail", (code) => {
-  expect(outcomeOf({ code, message: "whatever", connected: true }, true)).toEqual({ type: "fail", error: { code, message: "whatever", definite: true } });
-});
+test.each(["DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE", "UNKNOWN", "UNREADABLE_ANSWER"])(
+  "a read that ended with %s is a fail",
+  (code) => {
+    expect(outcomeOf({ code, message: "whatever", connected: true }, true)).toEqual({
+      type: "fail",
+      error: { code, message: "whatever", definite: true },
+    });
+  },
+);
 
 test("the text must match from end to end, and each row says why", () => {
-  expect(outcomeOf({ code: "NOT_FOUND", message: "etcdserver: requested lease not found, perhaps", connected: true }, false).type).toBe("info");
+  expect(
+    outcomeOf({ code: "NOT_FOUND", message: "etcdserver: requested lease not found, perhaps", connected: true }, false)
+      .type,
+  ).toBe("info");
   for (const row of definiteErrors) expect(row.why).not.toBe("");
 });

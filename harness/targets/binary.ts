@@ -34,14 +34,26 @@ function launcher(): string {
 }
 
 function onPath(name: string): string {
-  const found = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "").map((folder) => join(folder, name)).find(isExecutableFile);
+  const found = (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .filter((folder) => folder !== "")
+    .map((folder) => join(folder, name))
+    .find(isExecutableFile);
   if (found !== undefined) return found;
-  throw new UsageError(`no ${name} on PATH; install it (Debian: apt-get install etcd-server) or give --target the path to one.`);
+  throw new UsageError(
+    `no ${name} on PATH; install it (Debian: apt-get install etcd-server) or give --target the path to one.`,
+  );
 }
 
 function asGiven(path: string): string {
-  if (!existsSync(path)) throw new UsageError(`the target ${path} does not exist; give --target reference, etcd, endpoints or a path to a binary that starts like etcd.`);
-  if (!isExecutableFile(path)) throw new UsageError(`the target ${path} is not an executable file; give --target a path to a binary that starts like etcd.`);
+  if (!existsSync(path))
+    throw new UsageError(
+      `the target ${path} does not exist; give --target reference, etcd, endpoints or a path to a binary that starts like etcd.`,
+    );
+  if (!isExecutableFile(path))
+    throw new UsageError(
+      `the target ${path} is not an executable file; give --target a path to a binary that starts like etcd.`,
+    );
   return resolve(path);
 }
 
@@ -60,14 +72,17 @@ async function described(binary: Omit<Binary, "version">): Promise<Binary> {
   const version = /^etcd Version: (\S+)/m.exec(printed)?.[1];
   if (version !== undefined) return { ...binary, version };
   const words = [binary.path, ...binary.words, "--version"].join(" ");
-  throw new UsageError(`${words} does not print "etcd Version: x.y.z" (it printed ${gistOf(printed)}); give --target a binary that starts like etcd.`);
+  throw new UsageError(
+    `${words} does not print "etcd Version: x.y.z" (it printed ${gistOf(printed)}); give --target a binary that starts like etcd.`,
+  );
 }
 
 /** Both streams, whatever the exit code: the caller looks at what was said. */
 function output(path: string, words: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(path, words, { timeout: VERSION_LIMIT_MS, env: memberEnvironment({}) }, (error, stdout, stderr) => {
-      if (error !== null && typeof error.code === "string") reject(new UsageError(`${path} cannot be run (${error.code}); give --target a binary that starts like etcd.`));
+      if (error !== null && typeof error.code === "string")
+        reject(new UsageError(`${path} cannot be run (${error.code}); give --target a binary that starts like etcd.`));
       else resolve(stdout + stderr);
     });
   });
@@ -75,7 +90,9 @@ function output(path: string, words: readonly string[]): Promise<string> {
 
 /** Ours without ETCD_*: etcd reads each flag from the environment too, and the trial's flags must be the only ones. */
 export function memberEnvironment(extra: Readonly<Record<string, string>>): Record<string, string> {
-  const inherited = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith("ETCD_"));
+  const inherited = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith("ETCD_"),
+  );
   return { ...Object.fromEntries(inherited), ...extra };
 }
 
@@ -84,9 +101,14 @@ const REASON = /not defined|unknown (flag|option)|address already in use|EADDRIN
 
 /** Why a program ended, as far as its output says, short enough for a sentence: its fatal log line, the line that reads like a reason, or the last two. */
 export function gistOf(text: string): string {
-  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const lines = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
   if (lines.length === 0) return "nothing";
-  const fatal = lines.findLast((line) => /"level":"(fatal|panic)"/.test(line)) ?? lines.find((line) => !line.startsWith("{") && REASON.test(line));
+  const fatal =
+    lines.findLast((line) => /"level":"(fatal|panic)"/.test(line)) ??
+    lines.find((line) => !line.startsWith("{") && REASON.test(line));
   const telling = fatal === undefined ? lines.slice(-2) : [fatal];
   return `"${telling.map((line) => messageIn(line).slice(0, 300)).join(" / ")}"`;
 }

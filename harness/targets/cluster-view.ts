@@ -10,7 +10,13 @@ export interface MemberReading {
   readonly node: string;
   readonly running: boolean;
   readonly pid?: number;
-  readonly status?: { readonly memberId: string; readonly leaderId: string; readonly term: number; readonly revision: number; readonly version: string };
+  readonly status?: {
+    readonly memberId: string;
+    readonly leaderId: string;
+    readonly term: number;
+    readonly revision: number;
+    readonly version: string;
+  };
   /** Known from an earlier answer, for a member that does not answer now. */
   readonly knownId?: string;
 }
@@ -24,14 +30,23 @@ const NOBODY = "0";
  */
 export function clusterView(readings: readonly MemberReading[]): ClusterView {
   const named = new Map<string, number>();
-  for (const { status } of readings) if (status !== undefined && status.leaderId !== NOBODY) named.set(status.leaderId, (named.get(status.leaderId) ?? 0) + 1);
+  for (const { status } of readings)
+    if (status !== undefined && status.leaderId !== NOBODY)
+      named.set(status.leaderId, (named.get(status.leaderId) ?? 0) + 1);
   const leaderId = [...named].find(([, count]) => count > readings.length / 2)?.[0];
-  const leader = leaderId === undefined ? undefined : readings.find((reading) => (reading.status?.memberId ?? reading.knownId) === leaderId)?.node;
+  const leader =
+    leaderId === undefined
+      ? undefined
+      : readings.find((reading) => (reading.status?.memberId ?? reading.knownId) === leaderId)?.node;
   const nodes = readings.map(({ node, running, pid, status, knownId }): NodeView => {
     const memberId = status?.memberId ?? knownId;
     return {
-      node, running, reachable: status !== undefined, leader: node === leader,
-      ...(memberId === undefined ? {} : { memberId }), ...(pid === undefined ? {} : { pid }),
+      node,
+      running,
+      reachable: status !== undefined,
+      leader: node === leader,
+      ...(memberId === undefined ? {} : { memberId }),
+      ...(pid === undefined ? {} : { pid }),
       ...(status === undefined ? {} : { term: status.term, revision: status.revision }),
     };
   });
@@ -55,10 +70,20 @@ export class MemberProbe {
 
   /** undefined if it does not answer in time. */
   async status(signal?: AbortSignal, withinMs: DurationMs = ANSWER_WITHIN_MS): Promise<MemberReading["status"]> {
-    const bytes = await this.#ask(maintenance.status.path, maintenance.status.request.encode({}).finish(), signal, withinMs);
+    const bytes = await this.#ask(
+      maintenance.status.path,
+      maintenance.status.request.encode({}).finish(),
+      signal,
+      withinMs,
+    );
     const answer = bytes === undefined ? undefined : maintenance.status.response.decode(bytes);
     if (answer?.header === undefined) return undefined;
-    const status = { ...idsOf(answer), term: Number(answer.raftTerm), revision: Number(answer.header.revision), version: answer.version };
+    const status = {
+      ...idsOf(answer),
+      term: Number(answer.raftTerm),
+      revision: Number(answer.header.revision),
+      version: answer.version,
+    };
     this.#knownId = status.memberId;
     return status;
   }
@@ -67,9 +92,16 @@ export class MemberProbe {
     this.#connection.close();
   }
 
-  async #ask(path: string, request: Uint8Array, signal: AbortSignal | undefined, withinMs: DurationMs): Promise<Uint8Array | undefined> {
+  async #ask(
+    path: string,
+    request: Uint8Array,
+    signal: AbortSignal | undefined,
+    withinMs: DurationMs,
+  ): Promise<Uint8Array | undefined> {
     try {
-      return await withDeadline(this.#clock, withinMs, signal, (within) => this.#connection.unary(path, request, within));
+      return await withDeadline(this.#clock, withinMs, signal, (within) =>
+        this.#connection.unary(path, request, within),
+      );
     } catch (error) {
       if (error instanceof CallFailed) return undefined;
       throw error;

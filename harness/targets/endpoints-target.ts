@@ -35,12 +35,21 @@ export class EndpointsTarget implements Target {
   readonly #clock: Clock;
 
   constructor(options: EndpointsOptions) {
-    if (options.endpoints.length === 0) throw new UsageError("--target endpoints needs --endpoints, such as --endpoints http://127.0.0.1:2379.");
+    if (options.endpoints.length === 0)
+      throw new UsageError("--target endpoints needs --endpoints, such as --endpoints http://127.0.0.1:2379.");
     const addresses = options.endpoints.map((endpoint) => addressOf(endpoint, options.allowRemote === true));
     this.#clock = options.clock;
     this.#addresses = new Map(addresses.map((address, index) => [`n${index + 1}`, address]));
-    this.#probes = new Map([...this.#addresses].map(([name, address]) => [name, new MemberProbe(address, options.clock)]));
-    this.nodes = [...this.#addresses].map(([name, address]) => ({ name, directClientAddress: address, directPeerAddress: "", dataDir: "", logFile: "" }));
+    this.#probes = new Map(
+      [...this.#addresses].map(([name, address]) => [name, new MemberProbe(address, options.clock)]),
+    );
+    this.nodes = [...this.#addresses].map(([name, address]) => ({
+      name,
+      directClientAddress: address,
+      directPeerAddress: "",
+      dataDir: "",
+      logFile: "",
+    }));
   }
 
   has(capability: string): boolean {
@@ -49,13 +58,19 @@ export class EndpointsTarget implements Target {
 
   /** Starts nothing: makes sure that each endpoint answers. Rejects with UsageError. */
   async start(): Promise<void> {
-    const silent = (await this.#statuses(undefined, ANSWER_WITHIN_MS)).filter(({ status }) => status === undefined).map(({ node }) => this.endpoint(node));
-    if (silent.length > 0) throw new UsageError(`no etcd answers at ${silent.join(", ")} within ${ANSWER_WITHIN_MS / 1000} s; give --endpoints the client addresses of a running cluster.`);
+    const silent = (await this.#statuses(undefined, ANSWER_WITHIN_MS))
+      .filter(({ status }) => status === undefined)
+      .map(({ node }) => this.endpoint(node));
+    if (silent.length > 0)
+      throw new UsageError(
+        `no etcd answers at ${silent.join(", ")} within ${ANSWER_WITHIN_MS / 1000} s; give --endpoints the client addresses of a running cluster.`,
+      );
   }
 
   endpoint(node: string): string {
     const address = this.#addresses.get(node);
-    if (address === undefined) throw new Error(`there is no node ${node}; there are ${[...this.#addresses.keys()].join(", ")}`);
+    if (address === undefined)
+      throw new Error(`there is no node ${node}; there are ${[...this.#addresses.keys()].join(", ")}`);
     return address;
   }
 
@@ -65,7 +80,12 @@ export class EndpointsTarget implements Target {
 
   async versions(): Promise<Readonly<Record<string, string>>> {
     const readings = await this.#statuses(undefined);
-    return Object.fromEntries(readings.map(({ node, status }) => [this.endpoint(node), status === undefined ? "does not answer" : `etcd ${status.version}`]));
+    return Object.fromEntries(
+      readings.map(({ node, status }) => [
+        this.endpoint(node),
+        status === undefined ? "does not answer" : `etcd ${status.version}`,
+      ]),
+    );
   }
 
   pid(): undefined {
@@ -87,17 +107,26 @@ export class EndpointsTarget implements Target {
     await using client = connectEtcd(address, { clock: this.#clock });
     const read = async (from: string, at: number | undefined): Promise<Extract<EtcdOutput, { f: "range" }>> => {
       const outcome = await withDeadline(this.#clock, ANSWER_WITHIN_MS, undefined, (signal) =>
-        client.invoke({ f: "range", key: from, rangeEnd: "\0", limit: PAGE, ...(at === undefined ? {} : { revision: at }) }, signal),
+        client.invoke(
+          { f: "range", key: from, rangeEnd: "\0", limit: PAGE, ...(at === undefined ? {} : { revision: at }) },
+          signal,
+        ),
       );
-      if (outcome.type !== "ok") throw new UsageError(`what ${address} holds cannot be read (${outcome.error.code}: ${outcome.error.message}); a cluster under trial must hold text only and answer reads.`);
+      if (outcome.type !== "ok")
+        throw new UsageError(
+          `what ${address} holds cannot be read (${outcome.error.code}: ${outcome.error.message}); a cluster under trial must hold text only and answer reads.`,
+        );
       if (outcome.output.f !== "range") throw new Error("a range was answered with something else");
       return outcome.output;
     };
     const first = await read("\0", undefined);
-    if (first.count > MOST_KEYS) throw new UsageError(`${address} holds ${first.count} keys, more than the ${MOST_KEYS} that a trial starts from; give --endpoints an emptier cluster.`);
+    if (first.count > MOST_KEYS)
+      throw new UsageError(
+        `${address} holds ${first.count} keys, more than the ${MOST_KEYS} that a trial starts from; give --endpoints an emptier cluster.`,
+      );
     const revision = first.revision ?? 0;
     const kvs = [...first.kvs];
-    for (let page = first; page.more; ) {
+    for (let page = first; page.more;) {
       page = await read(`${kvs.at(-1)?.key ?? ""}\0`, revision);
       kvs.push(...page.kvs);
     }
@@ -113,21 +142,32 @@ export class EndpointsTarget implements Target {
       [...this.#probes].map(async ([node, probe]) => {
         const status = await probe.status(signal, withinMs);
         const knownId = probe.knownId;
-        return { node, running: status !== undefined, ...(status === undefined ? {} : { status }), ...(knownId === undefined ? {} : { knownId }) };
+        return {
+          node,
+          running: status !== undefined,
+          ...(status === undefined ? {} : { status }),
+          ...(knownId === undefined ? {} : { knownId }),
+        };
       }),
     );
   }
 }
 
 function addressOf(endpoint: string, allowRemote: boolean): string {
-  const wrong = new UsageError(`the endpoint ${JSON.stringify(endpoint)} is no address; give --endpoints host:port or http://host:port, several separated by commas.`);
-  if (endpoint.startsWith("https://")) throw new UsageError(`the endpoint ${endpoint} asks for TLS, which this version does not speak; give --endpoints an http:// address.`);
+  const wrong = new UsageError(
+    `the endpoint ${JSON.stringify(endpoint)} is no address; give --endpoints host:port or http://host:port, several separated by commas.`,
+  );
+  if (endpoint.startsWith("https://"))
+    throw new UsageError(
+      `the endpoint ${endpoint} asks for TLS, which this version does not speak; give --endpoints an http:// address.`,
+    );
   const bare = endpoint.replace(/^http:\/\//, "").replace(/\/$/, "");
   const parts = /^(?:\[([^\]]+)\]|([^:/[\]@\s]+)):(\d{1,5})$/.exec(bare);
   const host = parts?.[1] ?? parts?.[2];
   const port = Number(parts?.[3]);
   if (host === undefined || port < 1 || port > 65_535 || (parts?.[1] !== undefined && isIP(host) !== 6)) throw wrong;
-  if (!allowRemote && !isLoopback(host)) throw new UsageError(`the endpoint ${endpoint} is not on this machine; add --allow-remote if load may go there.`);
+  if (!allowRemote && !isLoopback(host))
+    throw new UsageError(`the endpoint ${endpoint} is not on this machine; add --allow-remote if load may go there.`);
   // A name could resolve to several addresses, and a client has one endpoint.
   return host === "localhost" ? `127.0.0.1:${port}` : bare;
 }

@@ -16,7 +16,11 @@ const HEARTBEAT_MS = 100;
 const ELECTION_MS = 1_000;
 
 /** The command line of one member of a new cluster. `version` decides what must be said and what must not. */
-export function etcdFlags(member: MemberPlan, cluster: readonly MemberPlan[], options: { readonly token: string; readonly version: string }): readonly string[] {
+export function etcdFlags(
+  member: MemberPlan,
+  cluster: readonly MemberPlan[],
+  options: { readonly token: string; readonly version: string },
+): readonly string[] {
   return [
     `--name=${member.name}`,
     `--data-dir=${member.dataDir}`,

@@ -38,7 +38,9 @@ export function faultChannelOver(socket: Duplex, node: string, clock: Clock): Fa
       const id = nextId++;
       const answered = new AbortController();
       const late = clock.sleep(ANSWER_WITHIN_MS, answered.signal).then(() => {
-        throw new Error(`the fault channel of ${node} gave no answer within ${ANSWER_WITHIN_MS} ms to ${JSON.stringify(command)}`);
+        throw new Error(
+          `the fault channel of ${node} gave no answer within ${ANSWER_WITHIN_MS} ms to ${JSON.stringify(command)}`,
+        );
       });
       try {
         const answer = new Promise<FaultChannelAnswer>((resolve, reject) => waiting.set(id, { resolve, reject }));
@@ -56,7 +58,13 @@ export function faultChannelOver(socket: Duplex, node: string, clock: Clock): Fa
 function parsedAnswer(line: string): (FaultChannelAnswer & { readonly id: number }) | undefined {
   try {
     const answer: unknown = JSON.parse(line);
-    const shaped = typeof answer === "object" && answer !== null && "id" in answer && typeof answer.id === "number" && "ok" in answer && typeof answer.ok === "boolean";
+    const shaped =
+      typeof answer === "object" &&
+      answer !== null &&
+      "id" in answer &&
+      typeof answer.id === "number" &&
+      "ok" in answer &&
+      typeof answer.ok === "boolean";
     return shaped ? (answer as FaultChannelAnswer & { readonly id: number }) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;

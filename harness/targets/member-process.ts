@@ -38,14 +38,22 @@ export class MemberProcess {
   readonly #logFrom: number;
   #exit: Exit | undefined;
 
-  private constructor(parts: { child: ChildProcess; pid: number; command: MemberCommand; clock: Clock; journal: ProcessJournal; logFrom: number }) {
+  private constructor(parts: {
+    child: ChildProcess;
+    pid: number;
+    command: MemberCommand;
+    clock: Clock;
+    journal: ProcessJournal;
+    logFrom: number;
+  }) {
     const { child, pid, command, clock, journal } = parts;
     this.pid = pid;
     this.#command = command;
     this.#clock = clock;
     this.#logFrom = parts.logFrom;
     const started = processStartTime(pid);
-    this.#recorded = started === undefined ? undefined : { node: command.node, pid, started, command: command.argv.join(" ") };
+    this.#recorded =
+      started === undefined ? undefined : { node: command.node, pid, started, command: command.argv.join(" ") };
     if (this.#recorded !== undefined) journal.add(this.#recorded);
     this.exited = new Promise((resolve) => {
       child.once("exit", (code, signal) => {
@@ -70,13 +78,18 @@ export class MemberProcess {
       const logFrom = fstatSync(log).size;
       const child = spawn(program, words, {
         detached: true,
-        env: memberEnvironment({ ...command.env, ...(command.faultChannel ? { SEATRIAL_FAULT_FD: String(FAULT_FD) } : {}) }),
+        env: memberEnvironment({
+          ...command.env,
+          ...(command.faultChannel ? { SEATRIAL_FAULT_FD: String(FAULT_FD) } : {}),
+        }),
         stdio: ["ignore", log, log, ...(command.faultChannel ? (["pipe"] as const) : [])],
       });
       const { pid } = child;
       if (pid !== undefined) return new MemberProcess({ child, pid, command, clock, journal, logFrom });
       const reason = await new Promise<Error>((resolve) => child.once("error", resolve));
-      throw new UsageError(`${program} cannot be run (${"code" in reason ? String(reason.code) : reason.message}); check the path and the wrapper in front of it.`);
+      throw new UsageError(
+        `${program} cannot be run (${"code" in reason ? String(reason.code) : reason.message}); check the path and the wrapper in front of it.`,
+      );
     } finally {
       closeSync(log);
     }
@@ -118,6 +131,11 @@ export class MemberProcess {
 
   /** For the harness's own last moment, when nothing can be awaited any more. */
   killNow(): void {
-    if (this.#exit === undefined && this.#recorded !== undefined && processStartTime(this.pid) === this.#recorded.started) process.kill(this.pid, "SIGKILL");
+    if (
+      this.#exit === undefined &&
+      this.#recorded !== undefined &&
+      processStartTime(this.pid) === this.#recorded.started
+    )
+      process.kill(this.pid, "SIGKILL");
   }
 }

@@ -27,9 +27,12 @@ export interface OpenTargetOptions {
  */
 export async function openTarget(spec: string, options: OpenTargetOptions): Promise<Target> {
   if (spec === "endpoints") return new EndpointsTarget({ ...options, endpoints: options.endpoints ?? [] });
-  if (options.endpoints !== undefined && options.endpoints.length > 0) throw new UsageError(`--endpoints is for --target endpoints, not for --target ${spec}; leave one of them out.`);
+  if (options.endpoints !== undefined && options.endpoints.length > 0)
+    throw new UsageError(`--endpoints is for --target endpoints, not for --target ${spec}; leave one of them out.`);
   if (spec !== "reference" && spec !== "etcd" && !spec.includes("/")) {
-    throw new UsageError(`there is no target ${JSON.stringify(spec)}; give --target reference, etcd, endpoints or a path (with a slash) to a binary that starts like etcd.`);
+    throw new UsageError(
+      `there is no target ${JSON.stringify(spec)}; give --target reference, etcd, endpoints or a path (with a slash) to a binary that starts like etcd.`,
+    );
   }
   return ProcessTarget.open(await findBinary(spec), options);
 }

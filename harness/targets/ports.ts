@@ -40,7 +40,9 @@ export async function holdPorts(count: number, random: Random): Promise<HeldPort
 
 function portsForListening(): readonly number[] {
   const [low, high] = outgoingRange();
-  const ports = Array.from({ length: HIGHEST - LOWEST + 1 }, (_, index) => LOWEST + index).filter((port) => port < low || port > high);
+  const ports = Array.from({ length: HIGHEST - LOWEST + 1 }, (_, index) => LOWEST + index).filter(
+    (port) => port < low || port > high,
+  );
   // A kernel that gives all ports to outgoing connections leaves no choice.
   return ports.length >= 1000 ? ports : Array.from({ length: HIGHEST - LOWEST + 1 }, (_, index) => LOWEST + index);
 }

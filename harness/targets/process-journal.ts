@@ -66,7 +66,9 @@ export function readProcessJournal(runDir: string): readonly RecordedProcess[] {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
     throw error;
   }
-  const damaged = new UsageError(`${path} is damaged: it should be the list of the run's processes; end them by hand and remove the file.`);
+  const damaged = new UsageError(
+    `${path} is damaged: it should be the list of the run's processes; end them by hand and remove the file.`,
+  );
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -82,7 +84,10 @@ export function readProcessJournal(runDir: string): readonly RecordedProcess[] {
  * Ends what a killed harness left behind: each process of the run's journal that is still that process.
  * Resolves to those that were alive, and empties the journal.
  */
-export async function endLeftovers(runDir: string, options: { readonly clock: Clock }): Promise<readonly RecordedProcess[]> {
+export async function endLeftovers(
+  runDir: string,
+  options: { readonly clock: Clock },
+): Promise<readonly RecordedProcess[]> {
   const alive = readProcessJournal(runDir).filter(isAlive);
   await Promise.all(alive.map((process) => endProcess(process, options.clock)));
   const journal = new ProcessJournal(runDir);
@@ -126,8 +131,16 @@ async function isGone(process: RecordedProcess, clock: Clock, withinMs: Duration
 
 function isRecordedProcess(value: unknown): value is RecordedProcess {
   return (
-    typeof value === "object" && value !== null &&
-    "node" in value && typeof value.node === "string" && "pid" in value && Number.isInteger(value.pid) && Number(value.pid) > 1 &&
-    "started" in value && typeof value.started === "string" && "command" in value && typeof value.command === "string"
+    typeof value === "object" &&
+    value !== null &&
+    "node" in value &&
+    typeof value.node === "string" &&
+    "pid" in value &&
+    Number.isInteger(value.pid) &&
+    Number(value.pid) > 1 &&
+    "started" in value &&
+    typeof value.started === "string" &&
+    "command" in value &&
+    typeof value.command === "string"
   );
 }

@@ -33,10 +33,16 @@ export function processTargetContract(spec: string): void {
     const { target, runDir } = await openInTemporary(spec);
     await target.start(bare);
     const view = await whole(target);
-    expect(view.nodes.map((node) => [node.node, node.running, node.reachable])).toEqual([["n1", true, true], ["n2", true, true], ["n3", true, true]]);
+    expect(view.nodes.map((node) => [node.node, node.running, node.reachable])).toEqual([
+      ["n1", true, true],
+      ["n2", true, true],
+      ["n3", true, true],
+    ]);
     expect(view.nodes.filter((node) => node.leader).map((node) => node.node)).toEqual([view.leader]);
     const recorded = readProcessJournal(runDir);
-    expect(recorded.map((process) => process.pid).sort()).toEqual(target.nodes.map((node) => target.pid(node.name)).sort());
+    expect(recorded.map((process) => process.pid).sort()).toEqual(
+      target.nodes.map((node) => target.pid(node.name)).sort(),
+    );
     expect(recorded.every(isAlive)).toBe(true);
     expect(Object.values(await target.versions())[0]).toMatch(/^\d+\.\d+\.\d+/);
     await target[Symbol.asyncDispose]();
@@ -56,7 +62,11 @@ export function processTargetContract(spec: string): void {
     expect(await target.exited(victim)).toEqual({ code: null, signal: "SIGKILL" });
     expect(target.pid(victim)).toBeUndefined();
     const survivors = await until(target, (view) => view.leader !== undefined && view.leader !== victim);
-    expect(survivors.nodes.find((node) => node.node === victim)).toMatchObject({ running: false, reachable: false, leader: false });
+    expect(survivors.nodes.find((node) => node.node === victim)).toMatchObject({
+      running: false,
+      reachable: false,
+      leader: false,
+    });
     await put(target, survivors.leader ?? "", "during", "2");
     await target.restart(victim);
     await expect(target.restart(victim)).rejects.toThrow(/is running/);
@@ -97,20 +107,34 @@ export function processTargetContract(spec: string): void {
     await whole(target);
     expect(target.endpoint("n1")).not.toBe(target.nodes[0]?.directClientAddress);
     await put(target, "n1", "through", "proxy");
-    const proxies = (await (await fetch(`${target.linksApi}/proxies`)).json()) as Record<string, { listen: string; upstream: string }>;
-    expect(Object.keys(proxies).sort()).toEqual(["client-n1", "client-n2", "client-n3", "peer-n1", "peer-n2", "peer-n3"]);
+    const proxies = (await (await fetch(`${target.linksApi}/proxies`)).json()) as Record<
+      string,
+      { listen: string; upstream: string }
+    >;
+    expect(Object.keys(proxies).sort()).toEqual([
+      "client-n1",
+      "client-n2",
+      "client-n3",
+      "peer-n1",
+      "peer-n2",
+      "peer-n3",
+    ]);
     expect(proxies["client-n1"]?.listen).toBe(target.endpoint("n1"));
     expect(proxies["peer-n2"]?.upstream).toBe(target.nodes[1]?.directPeerAddress);
     await fetch(`${target.linksApi}/proxies/client-n1`, { method: "POST", body: JSON.stringify({ enabled: false }) });
     await using client = connectEtcd(target.endpoint("n1"), { clock: systemClock });
-    expect(await client.invoke({ f: "put", key: "through", value: "nothing" }, new AbortController().signal)).toMatchObject({ type: "fail", error: { code: "UNAVAILABLE" } });
+    expect(
+      await client.invoke({ f: "put", key: "through", value: "nothing" }, new AbortController().signal),
+    ).toMatchObject({ type: "fail", error: { code: "UNAVAILABLE" } });
   });
 
   test("a member that ends while it starts is told in one sentence with its last words and its log, and nothing is left", async () => {
     const { target, runDir } = await openInTemporary(spec, 1);
     const failure = target.start({ ...bare, extraArgs: ["--no-such-flag"] });
     await expect(failure).rejects.toMatchObject({ name: "UsageError" });
-    await expect(failure).rejects.toThrow(/^n1 ended while it started \(exit code \d+\); its last words were ".*no-such-flag.*", its log is .*n1\.log\.$/);
+    await expect(failure).rejects.toThrow(
+      /^n1 ended while it started \(exit code \d+\); its last words were ".*no-such-flag.*", its log is .*n1\.log\.$/,
+    );
     expect(readProcessJournal(runDir)).toEqual([]);
     await target[Symbol.asyncDispose]();
     rmSync(runDir, { recursive: true });
@@ -119,10 +143,16 @@ export function processTargetContract(spec: string): void {
   test("a wrapper and its environment stand in front of the member", async () => {
     await using opened = await openInTemporary(spec, 1);
     const { target, runDir } = opened;
-    await target.start({ ...bare, wrapper: ["/bin/sh", "-c", 'echo "wrapped $GREETING"; exec "$@"', "wrapper"], env: { GREETING: "hello" } });
+    await target.start({
+      ...bare,
+      wrapper: ["/bin/sh", "-c", 'echo "wrapped $GREETING"; exec "$@"', "wrapper"],
+      env: { GREETING: "hello" },
+    });
     expect(readFileSync(join(runDir, "logs", "n1.log"), "utf8")).toContain("wrapped hello");
     const missing = await openInTemporary(spec, 1);
-    await expect(missing.target.start({ ...bare, wrapper: ["/no/such/wrapper"] })).rejects.toThrow("/no/such/wrapper cannot be run (ENOENT)");
+    await expect(missing.target.start({ ...bare, wrapper: ["/no/such/wrapper"] })).rejects.toThrow(
+      "/no/such/wrapper cannot be run (ENOENT)",
+    );
     await missing[Symbol.asyncDispose]();
   });
 }
@@ -143,12 +173,16 @@ async function until(target: Target, holds: (view: Awaited<ReturnType<Target["vi
 
 async function put(target: Target, node: string, key: string, value: string): Promise<void> {
   await using client = connectEtcd(target.endpoint(node), { clock: systemClock });
-  const outcome = await withDeadline(systemClock, 10_000, undefined, (signal) => client.invoke({ f: "put", key, value }, signal));
+  const outcome = await withDeadline(systemClock, 10_000, undefined, (signal) =>
+    client.invoke({ f: "put", key, value }, signal),
+  );
   expect(outcome.type).toBe("ok");
 }
 
 async function get(target: Target, node: string, key: string): Promise<string | undefined> {
   await using client = connectEtcd(target.endpoint(node), { clock: systemClock });
-  const outcome = await withDeadline(systemClock, 10_000, undefined, (signal) => client.invoke({ f: "range", key }, signal));
+  const outcome = await withDeadline(systemClock, 10_000, undefined, (signal) =>
+    client.invoke({ f: "range", key }, signal),
+  );
   return outcome.type === "ok" && outcome.output.f === "range" ? outcome.output.kvs[0]?.value : undefined;
 }

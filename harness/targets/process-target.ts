@@ -70,7 +70,10 @@ export class ProcessTarget implements Target {
 
   static async open(binary: Binary, options: ProcessTargetOptions): Promise<ProcessTarget> {
     const { nodes, runDir } = options;
-    if (!Number.isInteger(nodes) || nodes < 1 || nodes > MOST_NODES) throw new UsageError(`--nodes ${nodes} is no size for a cluster; give a whole number from 1 to ${MOST_NODES}, such as 3.`);
+    if (!Number.isInteger(nodes) || nodes < 1 || nodes > MOST_NODES)
+      throw new UsageError(
+        `--nodes ${nodes} is no size for a cluster; give a whole number from 1 to ${MOST_NODES}, such as 3.`,
+      );
     mkdirSync(join(runDir, "logs"), { recursive: true });
     mkdirSync(join(runDir, "data"), { recursive: true });
     return new ProcessTarget(binary, options, await holdPorts(nodes * PORTS_PER_NODE, options.random.fork("ports")));
@@ -116,7 +119,13 @@ export class ProcessTarget implements Target {
         const running = member !== undefined && member.exit === undefined;
         const status = running ? await probe?.status(signal) : undefined;
         const knownId = probe?.knownId;
-        return { node: name, running, ...(running ? { pid: member.pid } : {}), ...(status === undefined ? {} : { status }), ...(knownId === undefined ? {} : { knownId }) };
+        return {
+          node: name,
+          running,
+          ...(running ? { pid: member.pid } : {}),
+          ...(status === undefined ? {} : { status }),
+          ...(knownId === undefined ? {} : { knownId }),
+        };
       }),
     );
     return clusterView(readings);
@@ -165,10 +174,15 @@ export class ProcessTarget implements Target {
     const { clock, random } = this.#options;
     await this.#held?.release();
     this.#held = undefined;
-    const links = spec.links ? await startLinks({ clock, seed: random.fork("links").uint32(), proxies: this.#nodes.flatMap(proxiesOf) }) : undefined;
+    const links = spec.links
+      ? await startLinks({ clock, seed: random.fork("links").uint32(), proxies: this.#nodes.flatMap(proxiesOf) })
+      : undefined;
     if (links !== undefined) this.linksApi = links.apiUrl;
     this.#started = {
-      spec, links, plans: this.#nodes.map((node) => planOf(node, links !== undefined)), members: new Map(),
+      spec,
+      links,
+      plans: this.#nodes.map((node) => planOf(node, links !== undefined)),
+      members: new Map(),
       probes: new Map(this.#nodes.map((node) => [node.name, new MemberProbe(node.directClientAddress, clock)])),
     };
     const end = clock.now() + START_LIMIT_MS;
@@ -186,7 +200,11 @@ export class ProcessTarget implements Target {
     for (;;) {
       const silent = (await this.view()).nodes.find((node) => !node.reachable);
       if (silent === undefined) return undefined;
-      if (clock.now() >= end) return { portTaken: false, message: `${silent.node} says that it serves but does not answer on ${this.#node(silent.node).directClientAddress}; its log is ${this.#node(silent.node).logFile}.` };
+      if (clock.now() >= end)
+        return {
+          portTaken: false,
+          message: `${silent.node} says that it serves but does not answer on ${this.#node(silent.node).directClientAddress}; its log is ${this.#node(silent.node).logFile}.`,
+        };
       await clock.sleep(RESTART_PAUSE_MS);
     }
   }
@@ -195,11 +213,17 @@ export class ProcessTarget implements Target {
     const { spec, plans, members } = this.#running();
     const plan = plans.find((one) => one.name === name);
     if (plan === undefined) throw new Error(`there is no node ${name}`);
-    const flags = etcdFlags(plan, plans, { token: `seatrial-${this.#nodes[0]?.directPeerAddress ?? ""}`, version: this.#binary.version });
+    const flags = etcdFlags(plan, plans, {
+      token: `seatrial-${this.#nodes[0]?.directPeerAddress ?? ""}`,
+      version: this.#binary.version,
+    });
     const member = await MemberProcess.start(
       {
-        node: name, argv: [...spec.wrapper, this.#binary.path, ...this.#binary.words, ...flags, ...spec.extraArgs], env: spec.env,
-        logFile: this.#node(name).logFile, faultChannel: spec.faultChannel && this.#binary.ours,
+        node: name,
+        argv: [...spec.wrapper, this.#binary.path, ...this.#binary.words, ...flags, ...spec.extraArgs],
+        env: spec.env,
+        logFile: this.#node(name).logFile,
+        faultChannel: spec.faultChannel && this.#binary.ours,
       },
       this.#options.clock,
       this.#journal,
@@ -212,9 +236,16 @@ export class ProcessTarget implements Target {
     const said = member.said();
     const { logFile } = this.#node(name);
     const exit = member.exit;
-    if (exit === undefined) return { portTaken: false, message: `${name} was not ready within ${START_LIMIT_MS / 1000} s; its last words were ${gistOf(said)}, its log is ${logFile}.` };
+    if (exit === undefined)
+      return {
+        portTaken: false,
+        message: `${name} was not ready within ${START_LIMIT_MS / 1000} s; its last words were ${gistOf(said)}, its log is ${logFile}.`,
+      };
     const how = exit.signal === null ? `exit code ${exit.code}` : exit.signal;
-    return { portTaken: PORT_TAKEN.test(said), message: `${name} ended while it started (${how}); its last words were ${gistOf(said)}, its log is ${logFile}.` };
+    return {
+      portTaken: PORT_TAKEN.test(said),
+      message: `${name} ended while it started (${how}); its last words were ${gistOf(said)}, its log is ${logFile}.`,
+    };
   }
 
   async #stop(): Promise<void> {
@@ -234,7 +265,8 @@ export class ProcessTarget implements Target {
 
   #node(name: string): Node {
     const node = this.#nodes.find((one) => one.name === name);
-    if (node === undefined) throw new Error(`there is no node ${name}; there are ${this.#nodes.map((one) => one.name).join(", ")}`);
+    if (node === undefined)
+      throw new Error(`there is no node ${name}; there are ${this.#nodes.map((one) => one.name).join(", ")}`);
     return node;
   }
 
@@ -253,19 +285,31 @@ interface Failure {
 function nodesOn(ports: readonly number[], options: ProcessTargetOptions): readonly Node[] {
   return Array.from({ length: options.nodes }, (_, index) => {
     const name = `n${index + 1}`;
-    const [client, peer, proxiedClient, proxiedPeer] = ports.slice(index * PORTS_PER_NODE, (index + 1) * PORTS_PER_NODE).map((port) => `127.0.0.1:${port}`);
-    if (client === undefined || peer === undefined || proxiedClient === undefined || proxiedPeer === undefined) throw new Error(`too few ports for ${name}`);
+    const [client, peer, proxiedClient, proxiedPeer] = ports
+      .slice(index * PORTS_PER_NODE, (index + 1) * PORTS_PER_NODE)
+      .map((port) => `127.0.0.1:${port}`);
+    if (client === undefined || peer === undefined || proxiedClient === undefined || proxiedPeer === undefined)
+      throw new Error(`too few ports for ${name}`);
     return {
-      name, directClientAddress: client, directPeerAddress: peer, proxiedClient, proxiedPeer,
-      dataDir: join(options.runDir, "data", name), logFile: join(options.runDir, "logs", `${name}.log`),
+      name,
+      directClientAddress: client,
+      directPeerAddress: peer,
+      proxiedClient,
+      proxiedPeer,
+      dataDir: join(options.runDir, "data", name),
+      logFile: join(options.runDir, "logs", `${name}.log`),
     };
   });
 }
 
 function planOf(node: Node, links: boolean): MemberPlan {
   return {
-    name: node.name, dataDir: node.dataDir, client: node.directClientAddress, peer: node.directPeerAddress,
-    advertisedClient: links ? node.proxiedClient : node.directClientAddress, advertisedPeer: links ? node.proxiedPeer : node.directPeerAddress,
+    name: node.name,
+    dataDir: node.dataDir,
+    client: node.directClientAddress,
+    peer: node.directPeerAddress,
+    advertisedClient: links ? node.proxiedClient : node.directClientAddress,
+    advertisedPeer: links ? node.proxiedPeer : node.directPeerAddress,
   };
 }
 
