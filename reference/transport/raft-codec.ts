@@ -176,7 +176,7 @@ function readIds(r: Reader, into: NodeId[]): void {
 const EMPTY: Uint8Array = new Uint8Array(0);
 
 function copy(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.prototype.slice.call(bytes);
+  return new Uint8Array(bytes);
 }
 
 function varintSize(value: number): number {

@@ -1,0 +1,66 @@
+import type { CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse } from "../../api/etcd/gen/rpc.ts";
+import type { ApplyError, ApplyResult, Response } from "../apply/types.ts";
+import { RpcError } from "./errors.ts";
+import type { Member } from "./member.ts";
+import { checkDelete, checkPut, checkRange, checkTxn, isReadOnly, isSerializable } from "./validate.ts";
+
+/** etcdserverpb.KV, without a transport. Each method rejects with an RpcError that says what etcd says. */
+export class KvHandlers {
+  readonly #member: Member;
+
+  constructor(member: Member) {
+    this.#member = member;
+  }
+
+  async range(request: RangeRequest): Promise<RangeResponse> {
+    checkRange(request);
+    if (!request.serializable) await this.#member.linearizable();
+    return this.#complete(orThrow(this.#member.machine.range(request)));
+  }
+
+  async put(request: PutRequest): Promise<PutResponse> {
+    checkPut(request);
+    return this.#complete(messageOf("put", await this.#member.propose({ put: request })));
+  }
+
+  async deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
+    checkDelete(request);
+    return this.#complete(messageOf("deleteRange", await this.#member.propose({ deleteRange: request })));
+  }
+
+  async txn(request: TxnRequest): Promise<TxnResponse> {
+    checkTxn(request, this.#member.config.maxTxnOps);
+    if (isReadOnly(request)) {
+      if (!isSerializable(request)) await this.#member.linearizable();
+      return this.#complete(orThrow(this.#member.machine.readTxn(request)));
+    }
+    return this.#complete(messageOf("txn", await this.#member.propose({ txn: request })));
+  }
+
+  async compact(request: CompactionRequest): Promise<CompactionResponse> {
+    const message = messageOf("compaction", await this.#member.propose({ compaction: request }));
+    if (request.physical) await this.#member.compacted();
+    return this.#complete({ ...message, header: undefined });
+  }
+
+  /** The applied response names its revision; the server adds who answers. */
+  #complete<T extends { header: ResponseHeader | undefined }>(message: T): T {
+    const revision = message.header?.revision ?? 0n;
+    message.header = revision === 0n ? this.#member.header() : { ...this.#member.header(0), revision };
+    return message;
+  }
+}
+
+function orThrow<T extends object>(answer: T | ApplyError): T {
+  if ("code" in answer && "message" in answer) throw new RpcError((answer as ApplyError).code, (answer as ApplyError).message);
+  return answer as T;
+}
+
+type MessageOf<K extends Response["kind"]> = Extract<Response, { readonly kind: K; readonly message: unknown }>["message"];
+
+/** The response of a request that went through the log; throws the error that applying it met. */
+export function messageOf<K extends Exclude<Response["kind"], "none">>(kind: K, result: ApplyResult): MessageOf<K> {
+  if (result.error) throw new RpcError(result.error.code, result.error.message);
+  if (result.response?.kind !== kind) throw new Error(`a ${kind} request was answered by ${result.response?.kind ?? "nothing"}`);
+  return result.response.message as MessageOf<K>;
+}
