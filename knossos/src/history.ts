@@ -39,6 +39,8 @@ export interface Operation<I = Json, O = Json> {
   readonly invoked: Nanoseconds;
   /** Real-time return; undefined for info: it may take effect at any time after `invoked`, also after the end. */
   readonly returned?: Nanoseconds;
+  /** When the client gave up on an info operation (its deadline, a reset). No bound on when it takes effect. */
+  readonly reported?: Nanoseconds;
   readonly error?: OperationError;
 }
 

@@ -5,3 +5,11 @@ export type { History, HistoryEvent, Nanoseconds, Operation, OperationError, Str
 export { HISTORY_FORMAT } from "./history.ts";
 export type { Model } from "./model.ts";
 export type * from "./models/etcd-types.ts";
+export { HistoryLineReader, MalformedHistory, foldHistory, parseHistoryLines } from "./fold.ts";
+export type { CheckOptions } from "./etcd/check.ts";
+export { checkEtcd } from "./etcd/check.ts";
+export type { EtcdInitial } from "./etcd/problem.ts";
+export type { LeaseOptions } from "./lease.ts";
+export { checkLease } from "./lease.ts";
+export { checkLock } from "./lock.ts";
+export { checkWatches } from "./watch/check.ts";

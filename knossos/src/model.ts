@@ -11,8 +11,8 @@ export interface Model<S, I, O> {
   equal(a: S, b: S): boolean;
   /** Independent objects: operations with different names never influence each other. Absent = one object. */
   objectOf?(input: I): string | undefined;
-  /** True if the operation can change no state, whatever it answers. */
-  isReadOnly?(input: I): boolean;
+  /** True if the operation can change no state: whatever it answers, or, where `output` is given, when it answered that. */
+  isReadOnly?(input: I, output?: O): boolean;
   describe(input: I, output: O | undefined): string;
   describeState(state: S): string;
 }
