@@ -63,9 +63,10 @@ export function createLatencyBook(options: { readonly beginNs?: number } = {}): 
     },
     slice(nowNs) {
       const time = Math.min(sliceFrom ?? nowNs, nowNs);
-      const rows = [...second.values()]
-        .map(({ histogram, ...counts }) => ({ ...counts, ...percentiles(histogram) }))
-        .map(({ p90: _, p999: __, ...row }) => row);
+      const rows = [...second.values()].map(({ histogram, ...counts }) => {
+        const { p50, p99, max } = percentiles(histogram);
+        return { ...counts, p50, p99, max };
+      });
       second = new Map();
       sliceFrom = nowNs;
       return { type: "slice", time, widthNs: nowNs - time, rows };
@@ -99,16 +100,20 @@ interface SliceRow {
 
 /** Joins rows of several runs or machines, by suite, kind and outcome, through their histograms. */
 export function mergeLatencyRows(rows: readonly LatencyRow[]): readonly LatencyRow[] {
-  const merged = new Map<string, { readonly row: LatencyRow; readonly histogram: Histogram }>();
+  const merged = new Map<string, { readonly rows: LatencyRow[]; readonly histogram: Histogram }>();
   for (const row of rows) {
     const key = JSON.stringify([row.suite, row.kind, row.outcome]);
     let into = merged.get(key);
     // A fresh one grows to what is added; one that was decoded does not.
-    if (into === undefined) merged.set(key, (into = { row, histogram: newHistogram() }));
+    if (into === undefined) merged.set(key, (into = { rows: [], histogram: newHistogram() }));
+    into.rows.push(row);
     into.histogram.add(decodeFromCompressedBase64(row.histogram, 32));
   }
-  return [...merged.values()].map(({ row, histogram }) =>
-    latencyRow({ suite: row.suite, kind: row.kind, outcome: row.outcome, histogram }),
+  return [...merged.values()].flatMap(({ rows: parts, histogram }) =>
+    // The rows know their largest value exactly, the histogram to three digits.
+    parts
+      .slice(0, 1)
+      .map((first) => ({ ...latencyRow({ ...first, histogram }), max: Math.max(...parts.map((part) => part.max)) })),
   );
 }
 
