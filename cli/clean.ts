@@ -1,11 +1,11 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { healJournal } from "../faults/journal.ts";
 import { UsageError } from "../harness/errors.ts";
 import type { Writer } from "../harness/run-directory.ts";
 import { processStartTime } from "../harness/targets/process-identity.ts";
 import { endLeftovers } from "../harness/targets/process-journal.ts";
 import { systemClock } from "../seams/node/clock.ts";
-import { healLeftovers } from "./undo-journal.ts";
 
 /**
  * Ends the processes and heals the faults that killed runs in `folder` left behind; runs that are still written are left alone.
@@ -14,19 +14,23 @@ import { healLeftovers } from "./undo-journal.ts";
 export async function cleanCommand(folder: string): Promise<number> {
   const runs = await runsIn(folder);
   let found = 0;
+  let failed = 0;
   for (const run of runs) {
     if (await isBeingWritten(run)) {
       process.stdout.write(`${run}: still under way, left alone\n`);
       continue;
     }
-    const healed = await healLeftovers(run);
+    const healed = await healJournal(run);
     const ended = await endLeftovers(run, { clock: systemClock });
-    for (const fault of healed) process.stdout.write(`${run}: healed ${fault}\n`);
+    for (const one of healed) {
+      if (one.error !== undefined) failed++;
+      process.stdout.write(`${run}: ${one.error === undefined ? "healed" : "could not heal"} ${one.fault}${one.error === undefined ? "" : ` (${one.error})`}\n`);
+    }
     for (const one of ended) process.stdout.write(`${run}: ended process ${one.pid} (${one.node})\n`);
     found += healed.length + ended.length;
   }
   if (found === 0) process.stdout.write("nothing was left behind\n");
-  return 0;
+  return failed === 0 ? 0 : 3;
 }
 
 /** A run's folder has a writer.json; the folder given may itself be a run. */

@@ -1,5 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { UsageError } from "../harness/errors.ts";
+import type { ReplayWords } from "./replay.ts";
+import type { RunWords } from "./run.ts";
 import { durationMs, faultNames, positiveNumber, wholeNumber, words } from "./values.ts";
 import { version } from "./version.ts";
 
@@ -58,7 +60,7 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .option("--rate <n>", "operations a second over all clients, open loop; absent: closed loop", (text: string) => positiveNumber("--rate", text))
     .option("--out <dir>", "the folder that runs go into", "runs")
     .option("--open", "open the report in a browser (never under CI or without a terminal)")
-    .action(async (suites: string[], options: Record<string, never>) => {
+    .action(async (suites: string[], options: Omit<RunWords, "suites">) => {
       const { runCommand } = await import("./run.ts");
       done(await runCommand({ suites, ...options }));
     });
@@ -68,7 +70,7 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .argument("<run>", "the run's directory")
     .option("--until-fails <n>", "repeat up to n times, until a guarantee is violated", (text: string) => wholeNumber("--until-fails", text, 1, 1_000_000))
     .option("--out <dir>", "the folder that runs go into", "runs")
-    .action(async (run: string, options: Record<string, never>) => {
+    .action(async (run: string, options: ReplayWords) => {
       const { replayCommand } = await import("./replay.ts");
       done(await replayCommand(run, options));
     });

@@ -121,8 +121,7 @@ async function trial(
   const { directory, target } = parts;
   const initial = initialStateOf(target);
   const { connectEtcd } = await import("../harness/clients/etcd.ts");
-  const { openUndoJournal } = await import("./undo-journal.ts");
-  const { figures } = await import("./figures.ts");
+  const { openJournal } = await import("../faults/journal.ts");
   const historyFile = join(directory.path, "history.jsonl");
   return runTrial({
     ...parts,
@@ -130,9 +129,8 @@ async function trial(
     ...(plan.ratePerSecond === undefined ? {} : { ratePerSecond: plan.ratePerSecond }),
     ...(initial === undefined ? {} : { initial }),
     clock: systemClock,
-    journal: openUndoJournal(directory.path),
+    journal: openJournal(directory.path),
     connect: (address) => connectEtcd(address, { clock: systemClock }),
-    figures: figures(),
     judge: (suites) => judgeHistory(historyFile, suites, { clock: systemClock, timeLimitMs: JUDGE_LIMIT_MS }),
     progress,
     stop,

@@ -3,7 +3,8 @@ import { seededRandom } from "../../seams/random.ts";
 import type { Recorder } from "../recorder.ts";
 import type { EtcdClient, Suite, WorkloadContext } from "../suite.ts";
 import { closedLoop, openLoop, type Pace } from "./pacer.ts";
-import { Session, type Sample } from "./session.ts";
+import type { LatencySample } from "../load/latency.ts";
+import { Session } from "./session.ts";
 
 /** Mean pause of a closed-loop worker: ten of them make some hundreds of operations a second, which a checker settles in seconds. */
 const MEAN_THINK_MS = 12;
@@ -15,7 +16,7 @@ export interface LoadParts {
   readonly clock: Clock;
   readonly recorder: Recorder;
   readonly connect: (node: string) => EtcdClient;
-  readonly observe: (sample: Sample) => void;
+  readonly observe: (sample: LatencySample) => void;
   /** Operations a second over all suites, shared by their number of clients; absent: closed loop. */
   readonly ratePerSecond?: number;
 }

@@ -2,10 +2,11 @@ import { expect, test } from "vitest";
 import type { EtcdInput, EtcdOutput, WatchMessage } from "knossos-ts";
 import { systemClock } from "../../seams/node/clock.ts";
 import { type Outcome, StreamBroken } from "../client.ts";
+import type { LatencySample } from "../load/latency.ts";
 import { Recorder } from "../recorder.ts";
 import type { EtcdClient } from "../suite.ts";
 import { fakeClient } from "./fakes.ts";
-import { kindOf, type Sample, Session } from "./session.ts";
+import { kindOf, Session } from "./session.ts";
 
 const PUT: EtcdInput = { f: "put", key: "k", value: "v" };
 const done: Outcome<EtcdOutput> = { type: "ok", output: { f: "put", revision: 2 } };
@@ -15,7 +16,7 @@ type Event = Record<string, unknown>;
 
 function sessionOf(connect: (events: readonly Event[]) => EtcdClient) {
   const events: Event[] = [];
-  const samples: Sample[] = [];
+  const samples: LatencySample[] = [];
   const recorder = new Recorder({ write: (line) => void events.push(JSON.parse(line) as Event) }, systemClock);
   const session = new Session(
     { suite: "s", recorder, clock: systemClock, connect: () => connect(events), observe: (sample) => samples.push(sample) },

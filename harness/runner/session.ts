@@ -2,29 +2,19 @@ import type { EtcdInput, Json, WatchInput, WatchMessage } from "knossos-ts";
 import type { Clock, DurationMs } from "../../seams/clock.ts";
 import type { Outcome } from "../client.ts";
 import { StreamBroken } from "../client.ts";
+import type { LatencySample } from "../load/latency.ts";
 import type { Recorder } from "../recorder.ts";
 import type { EtcdClient, RecordingSession, SessionOutcome } from "../suite.ts";
 
 /** The deadline of an operation that names none. Long enough for an election, short enough that a pause is felt. */
 const DEFAULT_TIMEOUT_MS: DurationMs = 2_000;
 
-/** One finished operation, for the latency figures. */
-export interface Sample {
-  readonly suite: string;
-  /** `put`, `range`, `range-serializable`, `txn`... */
-  readonly kind: string;
-  readonly outcome: "ok" | "fail" | "info";
-  /** When it should have begun: the invocation itself in closed-loop mode. */
-  readonly intendedNs: number;
-  readonly returnedNs: number;
-}
-
 export interface SessionParts {
   readonly suite: string;
   readonly recorder: Recorder;
   readonly clock: Clock;
   readonly connect: (node: string) => EtcdClient;
-  readonly observe: (sample: Sample) => void;
+  readonly observe: (sample: LatencySample) => void;
 }
 
 /**

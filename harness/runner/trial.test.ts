@@ -37,7 +37,6 @@ function partsOf(overrides: Partial<TrialParts> & { readonly valid?: Validity } 
     target, suites: [suite], faults: [], schedule: [], seed: 1, durationMs: 100, clock: systemClock, directory,
     journal: { record: async () => 0, done: async () => {} },
     connect: () => fakeClient(async () => ({ type: "ok", output: { f: "put", revision: 1 } })),
-    figures: { record: () => {}, slice: () => undefined, finish: () => [] },
     judge: async (suites) => suites.map((one) => suiteVerdict(one, [{ valid: overrides.valid ?? true, checker: "c", findings: [], stats: {} }])),
     progress: silent, stop: stop.signal, info: { id: "run" } as unknown as RunInfo, timestamp: () => "now",
     ...overrides,

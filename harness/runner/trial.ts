@@ -2,9 +2,10 @@ import type { Json, Validity, Verdict } from "knossos-ts";
 import { combine } from "knossos-ts";
 import type { Clock, DurationMs } from "../../seams/clock.ts";
 import type { Fault, Injection, ScheduledFault } from "../fault.ts";
+import { createLatencyBook, type LatencyBook } from "../load/latency.ts";
 import { Recorder } from "../recorder.ts";
 import { RunDirectoryFailed, type RunDirectory } from "../run-directory.ts";
-import type { MetricsLine, RunInfo, RunVerdict } from "../run.ts";
+import type { RunInfo, RunVerdict } from "../run.ts";
 import type { EtcdClient, Suite } from "../suite.ts";
 import type { LaunchSpec, Target } from "../target.ts";
 import { cellsOf, exitCodeOf } from "./exit-code.ts";
@@ -13,7 +14,7 @@ import { Load } from "./load.ts";
 import { runNemesis, sleepUnlessAborted, type UndoJournal } from "./nemesis.ts";
 import type { Progress } from "./progress.ts";
 import { waitUntilWhole, waitUntilWritable } from "./recovery.ts";
-import { Session, type Sample } from "./session.ts";
+import { Session } from "./session.ts";
 
 const WHOLE_AT_START_MS = 30_000;
 const WHOLE_BETWEEN_FAULTS_MS = 10_000;
@@ -21,15 +22,6 @@ const RECOVERY_MS = 60_000;
 /** Past the planned end: a schedule that fell behind (slow heals) may go on this long, then the rest is left. */
 const OVERTIME_MS = 60_000;
 const STATUS_EVERY_MS = 250;
-
-/** Figures of the load (`harness/load/`). Times are nanoseconds since the run's start. */
-export interface Figures {
-  record(sample: Sample): void;
-  /** The line for everything since the last slice. */
-  slice(nowNs: number): MetricsLine | undefined;
-  /** The lines for the whole run. */
-  finish(injections: readonly Injection[], loadNs: { readonly begin: number; readonly end: number }): readonly MetricsLine[];
-}
 
 export type SuiteVerdict = RunVerdict["suites"][number];
 
@@ -45,7 +37,6 @@ export interface TrialParts {
   readonly directory: RunDirectory;
   readonly journal: UndoJournal;
   readonly connect: (address: string) => EtcdClient;
-  readonly figures: Figures;
   /** The state a cluster that was there before us begins in, for the checker; asked once the target has started. */
   readonly initial?: () => Promise<Json | undefined>;
   /** Judges the recorded history. Never rejects: what cannot be judged is unknown. */
@@ -105,6 +96,7 @@ async function conduct(parts: TrialParts, found: Found): Promise<void> {
   const recorder = new Recorder(directory.lines("history.jsonl"), clock, (error) => broken.abort(error));
   // Nobody else writes while a trial is on: with foreign writers hardly any answer could be refuted.
   recorder.start("etcd", false, await parts.initial?.());
+  const figures = createLatencyBook({ beginNs: recorder.nowNs() });
   const clients = { clock, recorder, connect: (node: string) => parts.connect(target.endpoint(node)) };
   const nodes = target.nodes.map((node) => node.name);
   const load = new Load({
@@ -112,13 +104,13 @@ async function conduct(parts: TrialParts, found: Found): Promise<void> {
     suites: parts.suites,
     seed: parts.seed,
     nodes,
-    observe: (sample) => parts.figures.record(sample),
+    observe: (sample) => figures.record(sample),
     ...(parts.ratePerSecond === undefined ? {} : { ratePerSecond: parts.ratePerSecond }),
   });
   progress.phase("setup");
   for (const suite of parts.suites) await suite.setup?.(load.context(suite, "setup", stop));
 
-  await loadUnderFaults(parts, { load, recorder, broken, found });
+  await loadUnderFaults(parts, { load, recorder, broken, found, figures });
   if (recorder.failure !== undefined) throw recorder.failure;
 
   progress.phase("recover");
@@ -151,11 +143,12 @@ interface Underway {
   /** Aborted when the history can no longer be written. */
   readonly broken: AbortController;
   readonly found: Found;
+  readonly figures: LatencyBook;
 }
 
 async function loadUnderFaults(parts: TrialParts, underway: Underway): Promise<void> {
-  const { clock, progress, directory, figures } = parts;
-  const { recorder } = underway;
+  const { clock, progress, directory } = parts;
+  const { recorder, figures } = underway;
   const { injections, problems } = underway.found;
   progress.phase("load");
   const over = new AbortController();
@@ -169,7 +162,7 @@ async function loadUnderFaults(parts: TrialParts, underway: Underway): Promise<v
     .catch((error: unknown) => {
       if (recorder.failure === undefined) problems.push(`a client of the load broke down: ${messageOf(error)}`);
     });
-  const watching = reportStatus(parts, recorder, halt, metricLines, () => fault);
+  const watching = reportStatus(parts, underway, halt, metricLines, () => fault);
   const nemesis = runNemesis({
     ...parts,
     recorder,
@@ -201,12 +194,12 @@ async function loadUnderFaults(parts: TrialParts, underway: Underway): Promise<v
 /** Draws the progress and writes a slice of the figures each second, until the load halts. */
 async function reportStatus(
   parts: TrialParts,
-  recorder: Recorder,
+  { recorder, figures }: Underway,
   halt: AbortSignal,
   lines: { write(text: string): void },
   fault: () => string | undefined,
 ): Promise<void> {
-  const { clock, figures, progress } = parts;
+  const { clock, progress } = parts;
   const begun = clock.now();
   let ok = 0;
   let errors = 0;
@@ -217,7 +210,7 @@ async function reportStatus(
     if (clock.now() >= sliceAt || halt.aborted) {
       sliceAt += 1_000;
       const line = figures.slice(recorder.nowNs());
-      if (line?.type === "slice") {
+      if (line.type === "slice") {
         const rows = line.rows;
         const done = rows.reduce((sum, row) => sum + row.ok, 0);
         ok += done;
