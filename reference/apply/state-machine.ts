@@ -11,7 +11,7 @@ import { errors, isApplyError } from "./errors.ts";
 import { MemberDirectory } from "./members.ts";
 import { confStateWrite, loadConfState, loadPosition, mayDifferBetweenMembers, positionWrite } from "./position.ts";
 import { executeRange } from "./range.ts";
-import { checkPut, checkTxn, executeDeleteRange, executePut, executeReadTxn, executeTxn, mayPut, onlyReads } from "./txn.ts";
+import { checkLease, checkPut, checkTxn, executeDeleteRange, executePut, executeReadTxn, executeTxn, mayPut, onlyReads } from "./txn.ts";
 import type { ApplyEntry, ApplyError, ApplyResult, Response, StateMachine } from "./types.ts";
 import { header, plain } from "./wire.ts";
 
@@ -148,7 +148,8 @@ class EtcdStateMachine implements StateMachine {
   }
 
   #put(request: PutRequest): Effect {
-    const error = this.#roomy() ?? checkPut(this.mvcc, request);
+    // Alone, a put is refused for its lease first; within a transaction (`checkPut`) for its missing key first.
+    const error = this.#roomy() ?? checkLease(this.mvcc, request) ?? checkPut(this.mvcc, request);
     if (error !== undefined) return { error };
     const txn = this.mvcc.write(this.#batch);
     const message = executePut(this.mvcc, txn, request);

@@ -16,8 +16,11 @@ const UNSET_REVISION = 0;
 /** What would make a put fail, checked before anything is written. */
 export function checkPut(store: MvccStore, request: PutRequest): ApplyError | undefined {
   if ((request.ignoreValue || request.ignoreLease) && store.index.get(keyText(request.key), store.currentRevision) === undefined) return errors.keyNotFound;
-  if (request.lease !== 0n && !store.leases.all.has(request.lease)) return errors.leaseNotFound;
-  return undefined;
+  return checkLease(store, request);
+}
+
+export function checkLease(store: MvccStore, request: PutRequest): ApplyError | undefined {
+  return request.lease !== 0n && !store.leases.all.has(request.lease) ? errors.leaseNotFound : undefined;
 }
 
 /** A put that `checkPut` has passed. */

@@ -117,6 +117,8 @@ class LmdbBackend implements Backend {
   #next: Flush = newFlush();
   /** In the transaction under way. */
   #flushing: Overlay | undefined;
+  /** When all committed so far is durable. */
+  #last: Promise<void> = Promise.resolve();
   /** The background work; it never rejects. */
   #flushes: Promise<void> = Promise.resolve();
   #failed = false;
@@ -133,7 +135,9 @@ class LmdbBackend implements Backend {
       this.#pending.set(overlayKey(write.bucket, write.key), write);
       this.#pendingBytes += write.key.length + (write.op === "put" ? write.value.length : 0);
     }
-    const flushed = this.#next.done;
+    // A commit of nothing waits for those before it.
+    if (batch.length > 0) this.#last = this.#next.done;
+    const flushed = this.#last;
     if (this.#flushing === undefined && !this.#failed) this.#flushes = this.#flush();
     return { flushed };
   }

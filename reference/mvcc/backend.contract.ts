@@ -100,6 +100,16 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
       expect(content(backend, "meta")).toEqual(["a=1", "b=2"]);
     });
 
+    test("a commit of nothing is flushed with what came before it", async () => {
+      await backend.commit([]).flushed;
+      const order: string[] = [];
+      const first = backend.commit([put("meta", "a", "1")]).flushed.then(() => order.push("something"));
+      await backend.commit([]).flushed.then(() => order.push("nothing"));
+      await first;
+      await backend.commit([]).flushed;
+      expect(order).toEqual(["something", "nothing"]);
+    });
+
     test("flushes keep the order of commits", async () => {
       const order: number[] = [];
       await Promise.all(Array.from({ length: 50 }, (_, i) => backend.commit([put("meta", "n", String(i))]).flushed.then(() => order.push(i))));
