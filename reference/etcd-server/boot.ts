@@ -42,13 +42,14 @@ export async function openStorage(config: MemberConfig, seams: MemberSeams): Pro
     let machine = machineOf(backend);
     const start = contents?.start;
     if (start !== undefined && machine.appliedIndex < start.index) {
-      const received = await files.open(start.index);
-      if (received === undefined) {
-        throw new StartError(`${dir}: the log starts at index ${start.index}, but the database ends at ${machine.appliedIndex} and there is no snapshot file between them: restore this member from a backup, or remove it from the cluster and add it anew`);
-      }
       seams.log("info", "finishing an interrupted installation of a snapshot", { index: start.index });
       await backend.close();
-      await seams.backend.restore(received);
+      try {
+        await seams.backend.restore(files.read(start));
+      } catch (cause) {
+        if ((cause as { code?: string }).code !== "ENOENT") throw cause;
+        throw new StartError(`${dir}: the log starts at index ${start.index}, but the database ends at ${machine.appliedIndex} and there is no snapshot file between them: restore this member from a backup, or remove it from the cluster and add it anew`, { cause });
+      }
       backend = await seams.backend.open();
       machine = machineOf(backend);
     }
@@ -57,7 +58,7 @@ export async function openStorage(config: MemberConfig, seams: MemberSeams): Pro
       throw new StartError(`${dir}: the database has applied index ${machine.appliedIndex}, but the log ends at ${last}: what this member had promised is lost; restore it from a backup, or remove it from the cluster and add it anew`);
     }
     wal ??= await createWal(disk, `${dir}/wal`, identity, config.wal);
-    await files.keepOnly(start?.index);
+    await files.prune(0);
     const voters = config.members.map(({ id }) => id).sort((a, b) => (a < b ? -1 : 1));
     const hardState = contents?.hardState ?? { term: 0 as Term, vote: 0n as RaftConfig["id"], commit: 0 as Index };
     const log = wal;

@@ -37,11 +37,17 @@ export class Members {
       });
   }
 
+  /** The others know this member's present name and client URLs. */
+  isPublished(): boolean {
+    const { id, name, clientUrls } = this.self;
+    const known = this.#published().get(id);
+    return known?.name === name && known.clientUrls.join() === clientUrls.join();
+  }
+
   /** Tells the others this member's name and client URLs, through the log; tried again with each new leader until it is in. */
   publish(member: Publisher): void {
     const { id, name, clientUrls } = this.self;
-    const known = this.#published().get(id);
-    if (this.#publishing || (known?.name === name && known.clientUrls.join() === clientUrls.join())) return;
+    if (this.#publishing || this.isPublished()) return;
     this.#publishing = true;
     const attempt = member.propose({ clusterMemberAttrSet: { memberID: id, memberAttributes: { name, clientUrls: [...clientUrls] } } });
     const over = () => {

@@ -97,12 +97,10 @@ export class Snapshots {
     this.#installing = true;
     await storage.wal.saveSnapshot(snapshot);
     await storage.backend.close();
-    const file = await storage.files.open(snapshot.index);
-    if (file === undefined) throw new Error(`the received snapshot at ${snapshot.index} has no file`);
-    await seams.backend.restore(file);
+    await seams.backend.restore(storage.files.read(snapshot));
     storage.backend = await seams.backend.open();
     storage.machine = (seams.makeStateMachine ?? openStateMachine)(storage.backend);
-    await storage.files.keepOnly(undefined);
+    await storage.files.prune(0);
     await storage.wal.release(snapshot.index);
     this.#lastIndex = snapshot.index;
     this.#installing = false;
@@ -143,6 +141,6 @@ export async function receiveSnapshot(files: SnapshotFiles, chunks: AsyncIterabl
     if (buffer.length > 4 + length) yield buffer.subarray(4 + length);
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
   }
-  await files.save(message.snapshot, content());
+  await files.receive(message.snapshot, content());
   return message;
 }
