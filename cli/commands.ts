@@ -50,7 +50,7 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .description("put a store to the trial and judge what its clients saw")
     .argument("[suite...]", "suites by name; the default is etcd/kv, etcd/watch and etcd/lease")
     .option("--all", "every suite that the target can be asked")
-    .option("--target <name>", "reference, etcd (the one on PATH), the path of a binary that starts like etcd, endpoints, or simulation")
+    .option("--target <name>", "reference (the default), etcd (the one on PATH), the path of a binary that starts like etcd, or endpoints")
     .option("--endpoints <urls>", "a cluster that runs already, with commas between; no faults are injected there", (text: string) => words("--endpoints", text))
     .option("--allow-remote", "let load go to endpoints on other machines")
     .option("--nodes <n>", "members of the cluster (3)", (text: string) => wholeNumber("--nodes", text, 1, 9))

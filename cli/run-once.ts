@@ -94,8 +94,7 @@ interface Composed extends Chosen {
 async function conduct(plan: Plan, parts: Composed): Promise<RunVerdict> {
   const { directory, info } = parts;
   const progress = progressOn(process.stderr);
-  const path = relative(process.cwd(), directory.path) || directory.path;
-  process.stderr.write(`seed ${info.seed}, commit ${info.seatrial.commit}, run ${path}\n`);
+  process.stderr.write(`seed ${info.seed}, commit ${info.seatrial.commit}, run ${shown(directory.path)}\n`);
   using interrupts = listenForInterrupts((signal) =>
     progress.note(`${signal}: healing the faults and judging what there is; once more to end at once`),
   );
@@ -104,12 +103,18 @@ async function conduct(plan: Plan, parts: Composed): Promise<RunVerdict> {
     progress.phase("report");
     const report = await writeReports(directory.path);
     progress.end();
-    process.stdout.write(`${resultLines(readRun(directory.path), verdict, relative(process.cwd(), report)).join("\n")}\n`);
+    process.stdout.write(`${resultLines(readRun(directory.path), verdict, shown(report)).join("\n")}\n`);
     if (plan.open) openPage(report);
     return verdict;
   } finally {
     progress.end();
   }
+}
+
+/** Short where the file is below the working directory, absolute elsewhere. */
+function shown(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short;
 }
 
 async function trial(
