@@ -82,6 +82,7 @@ function ask(request: InternalRaftRequest): Promise<object> {
   if (request.compaction) return call("KV/Compact", rpc.CompactionRequest, rpc.CompactionResponse, { ...request.compaction, physical: true });
   if (request.leaseGrant) return call("Lease/LeaseGrant", rpc.LeaseGrantRequest, rpc.LeaseGrantResponse, request.leaseGrant);
   if (request.leaseRevoke) return call("Lease/LeaseRevoke", rpc.LeaseRevokeRequest, rpc.LeaseRevokeResponse, request.leaseRevoke);
+  if (request.alarm) return call("Maintenance/Alarm", rpc.AlarmRequest, rpc.AlarmResponse, request.alarm);
   throw new Error("a request that the test does not send");
 }
 
@@ -96,7 +97,8 @@ function comparable(answer: object): string {
   });
 }
 
-const comparedRequest = raftRequest.filter((request) => request.alarm === undefined && request.leaseCheckpoint === undefined && request.leaseGrant?.ID !== 0n);
+// Under a space alarm etcd 3.4 lets nested puts pass; later versions do not.
+const comparedRequest = raftRequest.filter((request) => !(is34 && request.alarm !== undefined) && request.leaseCheckpoint === undefined && request.leaseGrant?.ID !== 0n);
 
 test.skipIf(!present)("the same requests get the same answers and the same HashKV as from etcd", async () => {
   const machine = openStateMachine(await memoryBackend().open());
@@ -125,7 +127,8 @@ test.skipIf(!present)("the same requests get the same answers and the same HashK
       }
       for (const back of [0, 1, 4]) {
         const revision = machine.mvcc.currentRevision - back;
-        if (revision < Math.max(1, machine.mvcc.compactRevision)) continue;
+        // At exactly the compact revision etcd 3.4 has no hash, and later ones give the hash they took on the way, before the compaction.
+        if (revision <= Math.max(0, machine.mvcc.compactRevision)) continue;
         const theirs = await call("Maintenance/HashKV", rpc.HashKVRequest, rpc.HashKVResponse, { revision: BigInt(revision) });
         const { hash, compactRevision } = machine.mvcc.hashKv(revision);
         expect(theirs).toMatchObject({ hash, compactRevision: BigInt(compactRevision) });
@@ -142,10 +145,10 @@ test.skipIf(!present)("the same requests get the same answers and the same HashK
 const REFUSED_BY_SERVER: ReadonlySet<string> = new Set(["etcdserver: duplicate key given in txn request"]);
 
 /** etcd 3.4 checks a transaction's puts before its ranges, later versions in order: with several faults another one is named. */
-const txnChecksInOrder = !/Version: 3\.4/.test(version);
+const is34 = /Version: 3\.4/.test(version);
 
 function sameAnswer(request: object, ours: object, theirs: object): void {
-  if (!txnChecksInOrder && "txn" in request && request.txn !== undefined && isApplyError(ours) && isApplyError(theirs)) return;
+  if (is34 && "txn" in request && request.txn !== undefined && isApplyError(ours) && isApplyError(theirs)) return;
   expect(comparable(ours)).toBe(comparable(theirs));
 }
 
