@@ -8,7 +8,7 @@ export function exit(code: number): void {
 }
 
 /** Says in one sentence why a command failed and returns its exit code. */
-export function report(error: unknown): number {
+export function report(error: unknown): 2 {
   if (process.env["SEATRIAL_DEBUG"] !== undefined && error instanceof Error) {
     process.stderr.write(`${error.stack ?? error.message}\n`);
   } else {
@@ -17,8 +17,13 @@ export function report(error: unknown): number {
   return 2;
 }
 
+const DISK_FULL: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
+
 function sentence(error: unknown): string {
   const message = (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ").trim();
   if (isUsageError(error) || (error instanceof Error && error.name === "RunDirectoryFailed")) return message;
+  if (error instanceof Error && "code" in error && DISK_FULL.has(error.code)) {
+    return `a file cannot be written (${message}); make room, or give --out a folder with room.`;
+  }
   return `${message} (a fault of seatrial's own: SEATRIAL_DEBUG=1 shows where)`;
 }

@@ -1,4 +1,5 @@
-import type { Run, RunVerdict } from "../harness/run.ts";
+import type { Injection } from "../harness/fault.ts";
+import type { RunInfo, RunVerdict } from "../harness/run.ts";
 
 const WORD = new Map<boolean | "unknown", string>([
   [true, "held"],
@@ -6,8 +7,16 @@ const WORD = new Map<boolean | "unknown", string>([
   ["unknown", "unknown"],
 ]);
 
+export interface Results {
+  readonly info: Pick<RunInfo, "seed" | "seatrial" | "replay" | "notTried">;
+  readonly injections: readonly Injection[];
+  readonly verdict: RunVerdict;
+  /** Where the page is; absent if it could not be written. */
+  readonly report?: string;
+}
+
 /** What a run prints on stdout at its end: verdict, suites, faults, where the report is, and how to run it again if it failed. */
-export function resultLines(run: Run, verdict: RunVerdict, report: string): readonly string[] {
+export function resultLines({ info, injections, verdict, report }: Results): readonly string[] {
   const lines = [verdict.summary, ""];
   for (const suite of verdict.suites) {
     lines.push(`${suite.suite.padEnd(12)} ${WORD.get(suite.valid)}`);
@@ -17,18 +26,18 @@ export function resultLines(run: Run, verdict: RunVerdict, report: string): read
       for (const finding of one.findings.slice(0, 3)) lines.push(`    ${finding.kind}: ${finding.message}`);
     }
   }
-  lines.push(...faultLines(run), ...run.info.notTried.map((one) => `not tried: ${one.what} (${one.reason})`), "");
+  lines.push(...faultLines(injections), ...info.notTried.map((one) => `not tried: ${one.what} (${one.reason})`), "");
   if (verdict.exitCode !== 0) {
-    lines.push(`seed ${run.info.seed}, commit ${run.info.seatrial.commit}; to run it again:`, `  ${run.info.replay}`);
+    lines.push(`seed ${info.seed}, commit ${info.seatrial.commit}; to run it again:`, `  ${info.replay}`);
   }
-  lines.push(`report: ${report}`);
+  if (report !== undefined) lines.push(`report: ${report}`);
   return lines;
 }
 
-function faultLines(run: Run): readonly string[] {
-  const kinds = [...new Set(run.injections.map((one) => one.fault))].sort();
+function faultLines(injections: readonly Injection[]): readonly string[] {
+  const kinds = [...new Set(injections.map((one) => one.fault))].sort();
   return kinds.map((fault) => {
-    const results = run.injections.filter((one) => one.fault === fault).map((one) => one.evidence.result);
+    const results = injections.filter((one) => one.fault === fault).map((one) => one.evidence.result);
     const counted = ["confirmed", "mismatch", "inconclusive"]
       .map((word) => ({ word, count: results.filter((result) => result === word).length }))
       .filter(({ count }) => count > 0);

@@ -12,6 +12,7 @@ import { processStartTime } from "../harness/targets/process-identity.ts";
 import { systemClock } from "../seams/node/clock.ts";
 import { judgeHistory } from "../suites/judge.ts";
 import { initialStateOf, openClusterFor } from "./cluster.ts";
+import { report as reportError } from "./exit.ts";
 import { listenForInterrupts } from "./interrupt.ts";
 import { openPage } from "./open-page.ts";
 import { progressOn } from "./progress.ts";
@@ -101,13 +102,32 @@ async function conduct(plan: Plan, parts: Composed): Promise<RunVerdict> {
   try {
     const verdict = await trial(plan, parts, progress, interrupts.stop);
     progress.phase("report");
-    const report = await writeReports(directory.path);
-    progress.end();
-    process.stdout.write(`${resultLines(readRun(directory.path), verdict, shown(report)).join("\n")}\n`);
-    if (plan.open) openPage(report);
-    return verdict;
+    return await present(plan, parts, verdict, progress);
   } finally {
     progress.end();
+  }
+}
+
+/** Reports and results. A report that cannot be written costs no proven violation its exit code. */
+async function present(
+  plan: Plan,
+  parts: Composed,
+  verdict: RunVerdict,
+  progress: ReturnType<typeof progressOn>,
+): Promise<RunVerdict> {
+  const { path } = parts.directory;
+  try {
+    const report = await writeReports(path);
+    progress.end();
+    const { injections } = readRun(path);
+    process.stdout.write(`${resultLines({ ...parts, injections, verdict, report: shown(report) }).join("\n")}\n`);
+    if (plan.open) openPage(report);
+    return verdict;
+  } catch (error) {
+    progress.end();
+    process.stdout.write(`${resultLines({ ...parts, injections: [], verdict }).join("\n")}\n`);
+    const code = reportError(error);
+    return verdict.exitCode === 1 ? verdict : { ...verdict, exitCode: code };
   }
 }
 

@@ -51,7 +51,16 @@ export class RunDirectory {
   }
 
   writeArtifact(artifact: Artifact): void {
-    attempt(this.path, () => writeFileSync(join(this.path, artifact.name), artifact.content));
+    const path = join(this.path, artifact.name);
+    attempt(this.path, () => {
+      try {
+        writeFileSync(path, artifact.content);
+      } catch (error) {
+        // Half a file would be taken for a damaged run.
+        rmSync(path, { force: true });
+        throw error;
+      }
+    });
   }
 
   close(): void {

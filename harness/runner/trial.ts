@@ -260,11 +260,12 @@ function sentenceOf(injection: Injection): string {
   return `${injection.fault} on ${on}: ${result} (${injection.error ?? during.text})`;
 }
 
-/** The system's own errors from an append (ENOSPC, EIO, EFBIG...) count as well. */
+/** What the system says of a file that cannot be written, whoever wrote it: us, the recorder, the target's journal. */
+const DISK_CODES: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG"]);
+
 function isWriteFailure(error: unknown): error is Error {
-  if (error instanceof RunDirectoryFailed) return true;
   if (!(error instanceof Error)) return false;
-  return error.name === "RecordingFailed" || ("syscall" in error && error.syscall === "write");
+  return error instanceof RunDirectoryFailed || error.name === "RecordingFailed" || ("code" in error && DISK_CODES.has(error.code));
 }
 
 function messageOf(error: unknown): string {
