@@ -4,15 +4,21 @@ import type { ConfChange, PureRules, RaftCore } from "../types.ts";
 import { Cluster, nodeId, usualTuning } from "./cluster.ts";
 import type { Member } from "./member.ts";
 
-/** What may befall a cluster. Members and messages are named by number, taken modulo how many there are. */
+/**
+ * What may befall a cluster. Messages are named by number, taken modulo how many there are; members likewise,
+ * among those who believe they lead, the voters, or all of them. `without` is the member that is left out, if any.
+ */
 export type Step =
   | { readonly do: "tick"; readonly member: number; readonly times: number }
   | { readonly do: "deliverOldest"; readonly count: number }
+  | { readonly do: "calm"; readonly rounds: number; readonly without: number }
   | { readonly do: "deliver" | "drop" | "duplicate"; readonly position: number }
   | { readonly do: "isolate"; readonly member: number }
   | { readonly do: "heal" }
   | { readonly do: "campaign" | "crash" | "restart" | "propose" | "read" | "compact"; readonly member: number }
   | { readonly do: "persist" | "apply"; readonly member: number; readonly count: number }
+  /** Campaigns and lets the answers arrive. */
+  | { readonly do: "elect"; readonly member: number; readonly rounds: number; readonly without: number }
   | { readonly do: "transfer"; readonly member: number; readonly to: number }
   | { readonly do: "change"; readonly member: number; readonly type: ConfChange["type"]; readonly node: number };
 
@@ -27,29 +33,39 @@ export interface World {
   readonly seed: number;
 }
 
-const member = fc.nat({ max: 59 });
-const position = fc.nat({ max: 59 });
+const member = fc.noBias(fc.nat({ max: 59 }));
+const position = fc.noBias(fc.nat({ max: 59 }));
 const few = fc.integer({ min: 1, max: 3 });
 
 function alone<K extends "campaign" | "crash" | "restart" | "propose" | "read" | "compact">(what: K) {
   return fc.record({ do: fc.constant(what), member });
 }
 
-/** Weighted so that elections succeed and entries commit often enough for something to be lost. */
+const elect = fc.record({ do: fc.constant("elect" as const), member, rounds: fc.integer({ min: 2, max: 7 }), without: member });
+
+/** Leaders that follow each other quickly, each heard by some only: what Raft's figure 8 is made of. */
+export const duelStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: elect },
+  { weight: 1, arbitrary: alone("propose") },
+);
+
+/** Weighted so that leaders come and go, and entries commit often enough for something to be lost. */
 export const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 10, arbitrary: fc.record({ do: fc.constant("deliverOldest" as const), count: fc.integer({ min: 1, max: 8 }) }) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant("deliver" as const), position }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("deliverOldest" as const), count: fc.integer({ min: 1, max: 8 }) }) },
+  { weight: 10, arbitrary: fc.record({ do: fc.constant("deliver" as const), position }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("calm" as const), rounds: fc.integer({ min: 1, max: 9 }), without: member }) },
+  { weight: 6, arbitrary: elect },
+  { weight: 2, arbitrary: alone("campaign") },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("drop" as const), position }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("duplicate" as const), position }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("tick" as const), member, times: fc.integer({ min: 1, max: 21 }) }) },
-  { weight: 4, arbitrary: alone("campaign") },
-  { weight: 4, arbitrary: alone("propose") },
-  { weight: 3, arbitrary: alone("read") },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("persist" as const), member, count: few }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("apply" as const), member, count: few }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("tick" as const), member, times: fc.integer({ min: 1, max: 21 }) }) },
+  { weight: 6, arbitrary: alone("propose") },
+  { weight: 5, arbitrary: alone("read") },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("persist" as const), member, count: few }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("apply" as const), member, count: few }) },
   { weight: 2, arbitrary: alone("crash") },
-  { weight: 3, arbitrary: alone("restart") },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("isolate" as const), member }) },
+  { weight: 6, arbitrary: alone("restart") },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("isolate" as const), member }) },
   { weight: 2, arbitrary: fc.constant({ do: "heal" as const }) },
   { weight: 1, arbitrary: alone("compact") },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("transfer" as const), member, to: member }) },
@@ -81,16 +97,20 @@ export interface Plant {
 /** Two more members run beside the voters, so that there is somebody to add. */
 const SPARES = 2;
 
+const MAX_CAMPAIGNS = 4;
+
 /** A cluster that steps befall. */
 export class Run {
   readonly cluster: Cluster;
   readonly #members: readonly Member[];
   readonly #mustSee = new Map<string, Parameters<Cluster["monitor"]["reads"]>[2]>();
+  readonly #voters: number;
   #proposals = 0;
   #reads = 0;
   #readsAnswered = 0;
 
   constructor(world: World, plant: Plant) {
+    this.#voters = world.voters;
     const random = seededRandom(world.seed);
     const ids = Array.from({ length: world.voters + SPARES }, (_, i) => i + 1);
     this.cluster = new Cluster({
@@ -119,7 +139,16 @@ export class Run {
   }
 
   #member(number: number): Member {
-    return this.#members[number % this.#members.length] as Member;
+    if (number < 20) {
+      const leaders = this.#members.filter((one) => one.core?.status().role === "leader");
+      if (leaders.length > 0) return leaders[number % leaders.length] as Member;
+    }
+    return this.#members[number % (number < 50 ? this.#voters : this.#members.length)] as Member;
+  }
+
+  #oneThatIsDown(number: number): Member | undefined {
+    const down = this.#members.filter((one) => one.core === undefined);
+    return down[number % Math.max(1, down.length)];
   }
 
   take(step: Step): void {
@@ -141,13 +170,37 @@ export class Run {
       case "heal":
         cluster.cuts.clear();
         break;
+      case "calm":
+        this.#calm(step.rounds, step.without);
+        break;
       case "isolate": {
         const { id } = this.#member(step.member);
+        cluster.cuts.clear();
         cluster.cut(this.#members.flatMap((other) => [`${id}->${other.id}`, `${other.id}->${id}`]));
         break;
       }
       default:
         this.#performOn(this.#member(step.member), step);
+    }
+  }
+
+  /** Everything on its way arrives, in order, and every disk catches up, a few times over; all but what concerns one member. */
+  #calm(rounds: number, without: number): void {
+    const left = without < 15 ? undefined : this.#members[without % this.#voters];
+    const { cluster } = this;
+    for (let round = 0; round < rounds; round++) {
+      for (const one of this.#members) {
+        if (one === left) continue;
+        one.persist(Infinity);
+        one.apply(Infinity);
+      }
+      let position = 0;
+      for (let due = cluster.inFlight.length; due > 0; due--) {
+        const message = cluster.inFlight[position];
+        if (left !== undefined && (message?.from === left.id || message?.to === left.id)) position++;
+        else cluster.deliver(position);
+      }
+      cluster.reportLostSnapshots();
     }
   }
 
@@ -158,6 +211,10 @@ export class Run {
         break;
       case "campaign":
         one.act((core) => core.campaign());
+        break;
+      case "elect":
+        this.#outbid(one);
+        this.#calm(step.rounds, step.without);
         break;
       case "propose":
         this.propose(one);
@@ -178,12 +235,23 @@ export class Run {
         one.apply(step.count);
         break;
       case "crash":
-      case "restart":
       case "compact":
         one[step.do]();
         break;
+      case "restart":
+        this.#oneThatIsDown(step.member)?.restart();
+        break;
       case "isolate":
         break;
+    }
+  }
+
+  /** Campaigns as often as it takes to reach a term that nobody is in. */
+  #outbid(one: Member): void {
+    const highest = Math.max(...this.#members.map((other) => other.core?.status().term ?? 0));
+    for (let tries = 0; tries < MAX_CAMPAIGNS; tries++) {
+      one.act((core) => core.campaign());
+      if ((one.core?.status().term ?? 0) > highest) return;
     }
   }
 
