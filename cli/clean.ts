@@ -24,7 +24,9 @@ export async function cleanCommand(folder: string): Promise<number> {
     const ended = await endLeftovers(run, { clock: systemClock });
     for (const one of healed) {
       if (one.error !== undefined) failed++;
-      process.stdout.write(`${run}: ${one.error === undefined ? "healed" : "could not heal"} ${one.fault}${one.error === undefined ? "" : ` (${one.error})`}\n`);
+      process.stdout.write(
+        `${run}: ${one.error === undefined ? "healed" : "could not heal"} ${one.fault}${one.error === undefined ? "" : ` (${one.error})`}\n`,
+      );
     }
     for (const one of ended) process.stdout.write(`${run}: ended process ${one.pid} (${one.node})\n`);
     found += healed.length + ended.length;
@@ -38,10 +40,15 @@ async function runsIn(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     // The default folder is made by the first run: without one there is nothing to clean.
     if (error.code === "ENOENT" && folder === "runs") return [];
-    throw new UsageError(`${folder} cannot be read (${error.code ?? error.message}); give the folder that runs went into.`);
+    throw new UsageError(
+      `${folder} cannot be read (${error.code ?? error.message}); give the folder that runs went into.`,
+    );
   });
   if (entries.some((entry) => entry.name === "writer.json")) return [folder];
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name)).sort();
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(folder, entry.name))
+    .sort();
 }
 
 async function isBeingWritten(run: string): Promise<boolean> {

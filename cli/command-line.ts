@@ -15,7 +15,9 @@ export interface Said {
 /** The command that runs the same trial again, from the same choices: nothing is left to a default that may change. */
 export function commandOf(said: Said): string {
   const cluster =
-    said.endpoints === undefined ? `--target ${quoted(said.target)} --nodes ${said.nodes}` : `--endpoints ${said.endpoints.join(",")}`;
+    said.endpoints === undefined
+      ? `--target ${quoted(said.target)} --nodes ${said.nodes}`
+      : `--endpoints ${said.endpoints.join(",")}`;
   return [
     programName(),
     "run",

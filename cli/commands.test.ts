@@ -6,7 +6,10 @@ import { isUsageError } from "../harness/errors.ts";
 import { parseAndRun } from "./commands.ts";
 
 async function refusalOf(...argv: string[]): Promise<string> {
-  const error: unknown = await parseAndRun(argv).then((code) => new Error(`it ran, with exit code ${code}`), (reason: unknown) => reason);
+  const error: unknown = await parseAndRun(argv).then(
+    (code) => new Error(`it ran, with exit code ${code}`),
+    (reason: unknown) => reason,
+  );
   expect(isUsageError(error), String(error)).toBe(true);
   const message = (error as Error).message;
   expect(message).not.toContain("\n");
@@ -56,8 +59,16 @@ test.for<[name: string, argv: string[], says: RegExp]>([
   ["a target that is no etcd", ["--target", "/bin/true"], /does not print "etcd Version/],
   ["an endpoint that is no address", ["--endpoints", "nonsense"], /"nonsense" is no address/],
   ["an endpoint on another machine", ["--endpoints", "192.0.2.1:2379"], /not on this machine/],
-  ["faults on a cluster that is not ours", ["--endpoints", "127.0.0.1:1", "--faults", "kill"], /fault '[\w/-]*kill' cannot be had here/],
-  ["an endpoint where nobody listens", ["--endpoints", "127.0.0.1:1", "--faults", "none"], /no etcd answers at 127\.0\.0\.1:1/],
+  [
+    "faults on a cluster that is not ours",
+    ["--endpoints", "127.0.0.1:1", "--faults", "kill"],
+    /fault '[\w/-]*kill' cannot be had here/,
+  ],
+  [
+    "an endpoint where nobody listens",
+    ["--endpoints", "127.0.0.1:1", "--faults", "none"],
+    /no etcd answers at 127\.0\.0\.1:1/,
+  ],
 ])("%s is refused, and leaves no run behind", async ([, argv, says]) => {
   const out = mkdtempSync(join(tmpdir(), "seatrial-cli-"));
   try {

@@ -29,7 +29,9 @@ function usageSentence(error: CommanderError): string {
 
 function describeCommands(done: (code: number) => void): Command {
   const program = new Command("seatrial")
-    .description("A sea trial for control planes: drives an etcd-compatible store with real clients, injects faults, records and judges.")
+    .description(
+      "A sea trial for control planes: drives an etcd-compatible store with real clients, injects faults, records and judges.",
+    )
     .version(version(), "-V, --version", "print the version")
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
@@ -50,14 +52,27 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .description("put a store to the trial and judge what its clients saw")
     .argument("[suite...]", "suites by name; the default is etcd/kv, etcd/watch and etcd/lease")
     .option("--all", "every suite that the target can be asked")
-    .option("--target <name>", "reference (the default), etcd (the one on PATH), the path of a binary that starts like etcd, or endpoints")
-    .option("--endpoints <urls>", "a cluster that runs already, with commas between; no faults are injected there", (text: string) => words("--endpoints", text))
+    .option(
+      "--target <name>",
+      "reference (the default), etcd (the one on PATH), the path of a binary that starts like etcd, or endpoints",
+    )
+    .option(
+      "--endpoints <urls>",
+      "a cluster that runs already, with commas between; no faults are injected there",
+      (text: string) => words("--endpoints", text),
+    )
     .option("--allow-remote", "let load go to endpoints on other machines")
     .option("--nodes <n>", "members of the cluster (3)", (text: string) => wholeNumber("--nodes", text, 1, 9))
-    .option("--seed <n>", "repeats the choices of another run; drawn and printed if absent", (text: string) => wholeNumber("--seed", text, 0, Number.MAX_SAFE_INTEGER))
-    .option("--duration <time>", "how long the load lasts, such as 30s", (text: string) => durationMs("--duration", text))
+    .option("--seed <n>", "repeats the choices of another run; drawn and printed if absent", (text: string) =>
+      wholeNumber("--seed", text, 0, Number.MAX_SAFE_INTEGER),
+    )
+    .option("--duration <time>", "how long the load lasts, such as 30s", (text: string) =>
+      durationMs("--duration", text),
+    )
     .option("--faults <names>", "all, none, or names with commas between", faultNames)
-    .option("--rate <n>", "operations a second over all clients, open loop; absent: closed loop", (text: string) => positiveNumber("--rate", text))
+    .option("--rate <n>", "operations a second over all clients, open loop; absent: closed loop", (text: string) =>
+      positiveNumber("--rate", text),
+    )
     .option("--out <dir>", "the folder that runs go into", "runs")
     .option("--open", "open the report in a browser (never under CI or without a terminal)")
     .action(async (suites: string[], options: Omit<RunWords, "suites">) => {
@@ -68,7 +83,9 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .command("replay")
     .description("repeat a run: its seed, suites, target and schedule of faults")
     .argument("<run>", "the run's directory")
-    .option("--until-fails <n>", "repeat up to n times, until a guarantee is violated", (text: string) => wholeNumber("--until-fails", text, 1, 1_000_000))
+    .option("--until-fails <n>", "repeat up to n times, until a guarantee is violated", (text: string) =>
+      wholeNumber("--until-fails", text, 1, 1_000_000),
+    )
     .option("--out <dir>", "the folder that runs go into", "runs")
     .action(async (run: string, options: ReplayWords) => {
       const { replayCommand } = await import("./replay.ts");
@@ -92,7 +109,9 @@ function addReadingCommands(program: Command, done: (code: number) => void): voi
     .option("--model <name>", "what the history's object is: register, cas-register, kv, etcd...")
     .option("--format <name>", "how the file is written; guessed if absent")
     .option("--initial <json>", "the object's state before the first operation")
-    .option("--time-limit <time>", "give up with 'unknown' after so long, for each file", (text: string) => durationMs("--time-limit", text))
+    .option("--time-limit <time>", "give up with 'unknown' after so long, for each file", (text: string) =>
+      durationMs("--time-limit", text),
+    )
     .option("--json", "one verdict a line")
     .action(async (files: string[], options: Record<string, never>) => {
       const { checkCommand } = await import("./check.ts");

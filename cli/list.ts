@@ -2,8 +2,18 @@ import { suiteCatalogue } from "../suites/index.ts";
 
 /** What there is to name on a command line. */
 interface Listed {
-  readonly suites: readonly { readonly name: string; readonly summary: string; readonly guarantee: string; readonly needs: readonly string[] }[];
-  readonly faults: readonly { readonly name: string; readonly summary: string; readonly envelope: string; readonly needs: readonly string[] }[];
+  readonly suites: readonly {
+    readonly name: string;
+    readonly summary: string;
+    readonly guarantee: string;
+    readonly needs: readonly string[];
+  }[];
+  readonly faults: readonly {
+    readonly name: string;
+    readonly summary: string;
+    readonly envelope: string;
+    readonly needs: readonly string[];
+  }[];
   readonly targets: readonly { readonly name: string; readonly summary: string }[];
   readonly models: readonly { readonly name: string; readonly summary: string }[];
 }
@@ -17,7 +27,9 @@ export const targetsListed: Listed["targets"] = [
 
 export async function listCommand(options: { readonly json?: boolean }): Promise<number> {
   const listed = await gather();
-  process.stdout.write(options.json === true ? `${JSON.stringify(listed, null, 2)}\n` : `${lines(listed).join("\n")}\n`);
+  process.stdout.write(
+    options.json === true ? `${JSON.stringify(listed, null, 2)}\n` : `${lines(listed).join("\n")}\n`,
+  );
   return 0;
 }
 

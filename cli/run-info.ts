@@ -35,7 +35,12 @@ export function runInfoOf(plan: Plan, id: string, chosen: Chosen): Omit<RunInfo,
     command: ["seatrial", ...process.argv.slice(2)].join(" "),
     replay: commandOf({ ...options, seed: plan.seed }),
     options,
-    host: { platform: `${process.platform}-${process.arch}`, cpus: cpus().length, memoryBytes: totalmem(), node: process.version },
+    host: {
+      platform: `${process.platform}-${process.arch}`,
+      cpus: cpus().length,
+      memoryBytes: totalmem(),
+      node: process.version,
+    },
     schedule: chosen.schedule,
     notTried: chosen.notTried,
   };

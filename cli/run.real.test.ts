@@ -30,7 +30,9 @@ function seatrial(...args: string[]): { readonly child: ChildProcess; readonly e
   let stderr = "";
   child.stdout.on("data", (data: Buffer) => (stdout += data.toString()));
   child.stderr.on("data", (data: Buffer) => (stderr += data.toString()));
-  const ended = new Promise<Ended>((resolve) => child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr })));
+  const ended = new Promise<Ended>((resolve) =>
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr })),
+  );
   return { child, ended };
 }
 
@@ -38,31 +40,52 @@ function seatrial(...args: string[]): { readonly child: ChildProcess; readonly e
 async function underLoad(): Promise<readonly RecordedProcess[]> {
   const history = join(out, "latest", "history.jsonl");
   for (;;) {
-    if (existsSync(history) && readFileSync(history, "utf8").split("\n").length > 50) return readProcessJournal(join(out, "latest"));
+    if (existsSync(history) && readFileSync(history, "utf8").split("\n").length > 50)
+      return readProcessJournal(join(out, "latest"));
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
 /** SIGKILL was sent; the kernel takes its moment. */
 async function allGone(processes: readonly RecordedProcess[]): Promise<void> {
-  for (let looks = 0; looks < 40 && processes.some(isAlive); looks++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let looks = 0; looks < 40 && processes.some(isAlive); looks++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
   expect(processes.filter(isAlive)).toEqual([]);
 }
 
 const verdictOf = () => JSON.parse(readFileSync(join(out, "latest", "verdict.json"), "utf8")) as RunVerdict;
 
 test("a short run on a real etcd holds, writes every file of a run and leaves no process", async () => {
-  const { code, stdout, stderr } = await seatrial("run", "kv", "watch", "--target", "etcd", "--faults", "kill,pause", "--duration", "8s", "--seed", "3", "--out", out).ended;
+  const { code, stdout, stderr } = await seatrial(
+    "run",
+    "kv",
+    "watch",
+    "--target",
+    "etcd",
+    "--faults",
+    "kill,pause",
+    "--duration",
+    "8s",
+    "--seed",
+    "3",
+    "--out",
+    out,
+  ).ended;
   expect(code, stdout + stderr).toBe(0);
   expect(stdout).toMatch(/^All held: etcd\/kv, etcd\/watch, under 2 injected faults\.$/m);
   expect(stdout).toMatch(/report: .*index\.html/);
   expect(stderr).toMatch(/seed 3, commit /);
   expect(stderr).not.toContain("\u001b");
   const run = readRun(join(out, "latest"));
-  expect(run.injections.map((one) => [one.fault, one.evidence.result]).sort()).toEqual([["kill", "confirmed"], ["pause", "confirmed"]]);
+  expect(run.injections.map((one) => [one.fault, one.evidence.result]).sort()).toEqual([
+    ["kill", "confirmed"],
+    ["pause", "confirmed"],
+  ]);
   expect(run.verdict?.cells.every((cell) => cell.conclusive)).toBe(true);
   expect(run.metrics.some((line) => line.type === "latency")).toBe(true);
-  expect(readdirSync(join(out, "latest"))).toEqual(expect.arrayContaining(["index.html", "junit.xml", "summary.md", "logs", "history.jsonl"]));
+  expect(readdirSync(join(out, "latest"))).toEqual(
+    expect.arrayContaining(["index.html", "junit.xml", "summary.md", "logs", "history.jsonl"]),
+  );
   expect(readProcessJournal(join(out, "latest"))).toEqual([]);
 
   const page = join(out, "latest", "index.html");
@@ -72,7 +95,18 @@ test("a short run on a real etcd holds, writes every file of a run and leaves no
 });
 
 test("Ctrl-C heals, judges what there is and leaves no process", async () => {
-  const { child, ended } = seatrial("run", "etcd/kv", "--target", "etcd", "--faults", "none", "--duration", "300s", "--out", out);
+  const { child, ended } = seatrial(
+    "run",
+    "etcd/kv",
+    "--target",
+    "etcd",
+    "--faults",
+    "none",
+    "--duration",
+    "300s",
+    "--out",
+    out,
+  );
   const processes = await underLoad();
   expect(processes.filter(isAlive)).toHaveLength(3);
   child.kill("SIGINT");
@@ -83,7 +117,18 @@ test("Ctrl-C heals, judges what there is and leaves no process", async () => {
 });
 
 test("a second Ctrl-C ends at once and leaves no process", async () => {
-  const { child, ended } = seatrial("run", "etcd/kv", "--target", "etcd", "--faults", "none", "--duration", "300s", "--out", out);
+  const { child, ended } = seatrial(
+    "run",
+    "etcd/kv",
+    "--target",
+    "etcd",
+    "--faults",
+    "none",
+    "--duration",
+    "300s",
+    "--out",
+    out,
+  );
   const processes = await underLoad();
   child.kill("SIGINT");
   // Two signals at once may be heard as one.
@@ -111,7 +156,20 @@ test("what a killed harness leaves behind, clean removes; a run under way it lea
 });
 
 test("a replay repeats seed, suites and schedule", async () => {
-  await seatrial("run", "etcd/kv", "--target", "etcd", "--faults", "kill", "--duration", "5s", "--seed", "9", "--out", out).ended;
+  await seatrial(
+    "run",
+    "etcd/kv",
+    "--target",
+    "etcd",
+    "--faults",
+    "kill",
+    "--duration",
+    "5s",
+    "--seed",
+    "9",
+    "--out",
+    out,
+  ).ended;
   const first = readRun(join(out, "latest"));
   const { code, stdout, stderr } = await seatrial("replay", first.directory, "--out", out).ended;
   expect(code, stdout + stderr).toBe(0);

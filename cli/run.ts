@@ -35,7 +35,9 @@ export function planOf(words: RunWords): Plan {
   }
   const target = words.target ?? (words.endpoints === undefined ? "reference" : "endpoints");
   if (target === "endpoints" && words.endpoints === undefined) {
-    throw new UsageError("--target endpoints needs --endpoints with the addresses of the cluster, such as 127.0.0.1:2379.");
+    throw new UsageError(
+      "--target endpoints needs --endpoints with the addresses of the cluster, such as 127.0.0.1:2379.",
+    );
   }
   if (target !== "endpoints" && words.endpoints !== undefined) {
     throw new UsageError(`--endpoints is for --target endpoints, not for --target ${target}; leave one of them out.`);

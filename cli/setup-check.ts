@@ -35,7 +35,9 @@ export async function setupCheckCommand(): Promise<number> {
     }
   }
   for (const { program, brings, command } of OPTIONAL) {
-    lines.push(onPath(program) ? `${program} is there: ${brings}` : `${program} is not there; '${command}' brings ${brings}`);
+    lines.push(
+      onPath(program) ? `${program} is there: ${brings}` : `${program} is not there; '${command}' brings ${brings}`,
+    );
   }
   process.stderr.write(`${lines.join("\n")}\n`);
   return broken === 0 ? 0 : 2;

@@ -19,7 +19,9 @@ export async function storeCommand(argv: readonly string[]): Promise<number> {
     return 0;
   }
   if (flags === "version") {
-    process.stdout.write(`etcd Version: ${ETCD_VERSION}\nSeatrial reference store\nNode.js Version: ${process.versions.node}\nOS/Arch: ${process.platform}/${process.arch}\n`);
+    process.stdout.write(
+      `etcd Version: ${ETCD_VERSION}\nSeatrial reference store\nNode.js Version: ${process.versions.node}\nOS/Arch: ${process.platform}/${process.arch}\n`,
+    );
     return 0;
   }
   const stop = new AbortController();

@@ -21,11 +21,13 @@ export async function upCommand(options: { readonly stores?: number; readonly di
       random: systemRandom(),
       keepData: options.dir !== undefined,
     });
+    const { stop } = interrupts;
     await target.start({ wrapper: [], env: {}, links: false, faultChannel: false, extraArgs: [] });
+    if (stop.aborted) return 0;
     for (const node of target.nodes) process.stdout.write(`${node.name} http://${target.endpoint(node.name)}\n`);
     const endpoints = target.nodes.map((node) => target.endpoint(node.name)).join(",");
     process.stdout.write(`ready: ETCDCTL_API=3 etcdctl --endpoints ${endpoints} endpoint status\n`);
-    await untilAborted(interrupts.stop);
+    await untilAborted(stop);
     return 0;
   } finally {
     if (options.dir === undefined) rmSync(folder, { recursive: true, force: true });

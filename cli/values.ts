@@ -7,7 +7,9 @@ export function durationMs(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
   const ms = Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? Number.NaN);
   if (!Number.isFinite(ms) || ms <= 0) {
-    throw new UsageError(`${flag} '${text}' is not a duration; write a number with its unit, such as 500ms, 30s or 2m.`);
+    throw new UsageError(
+      `${flag} '${text}' is not a duration; write a number with its unit, such as 500ms, 30s or 2m.`,
+    );
   }
   return ms;
 }

@@ -11,7 +11,9 @@ export function packageRoot(): string {
 }
 
 export function version(): string {
-  const manifest = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { readonly version: string };
+  const manifest = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as {
+    readonly version: string;
+  };
   return manifest.version;
 }
 
@@ -22,7 +24,9 @@ export function commit(): string {
   try {
     const git = (...args: string[]) =>
       execFileSync("git", ["-C", root, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
-    return git("rev-parse", "--short=12", "HEAD") + (git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "+");
+    return (
+      git("rev-parse", "--short=12", "HEAD") + (git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "+")
+    );
   } catch {
     return `v${version()}`;
   }

@@ -27,7 +27,8 @@ test("operations, processes and streams are numbered once; times do not go back"
     recorder.message(recorder.open(i, "n1", null), { events: [] });
   }
   const all = events();
-  const numbered = (type: string, field: string) => all.filter((event) => event["type"] === type).map((event) => event[field]);
+  const numbered = (type: string, field: string) =>
+    all.filter((event) => event["type"] === type).map((event) => event[field]);
   expect(new Set(numbered("invoke", "op")).size).toBe(20);
   expect(new Set(numbered("open", "stream")).size).toBe(20);
   const times = all.map((event) => Number(event["time"]));

@@ -40,7 +40,9 @@ test("a folder that cannot be written is one sentence that names it", () => {
   const file = join(folder, "a-file");
   writeFileSync(file, "");
   expect(() => createRunDirectory(file, "a", writer)).toThrow(UsageError);
-  expect(() => createRunDirectory(file, "a", writer)).toThrow(/run directory .*a-file\/a cannot be written \(ENOTDIR\)/);
+  expect(() => createRunDirectory(file, "a", writer)).toThrow(
+    /run directory .*a-file\/a cannot be written \(ENOTDIR\)/,
+  );
 });
 
 test("a full disk is the system's error on a line, and one sentence on a whole file", () => {

@@ -1,4 +1,14 @@
-import { closeSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Injection } from "./fault.ts";
 import { UsageError } from "./errors.ts";
@@ -116,36 +126,36 @@ function pointLatest(out: string, id: string): void {
 
 /** Reads a run back; a UsageError says which file is missing or damaged. A torn last line of a line file is dropped. */
 export function readRun(directory: string): Run {
-  const info = parse<RunInfo>(directory, "run.json");
+  const info = parse(directory, "run.json") as RunInfo | undefined;
   if (info === undefined)
     throw new UsageError(`${directory} is not a run: it has no run.json; name a folder such as runs/latest.`);
-  const verdict = parse<RunVerdict>(directory, "verdict.json");
+  const verdict = parse(directory, "verdict.json") as RunVerdict | undefined;
   return {
     directory,
     info,
-    injections: readLines<Injection>(directory, "faults.jsonl"),
-    metrics: readLines<MetricsLine>(directory, "metrics.jsonl"),
+    injections: readLines(directory, "faults.jsonl") as readonly Injection[],
+    metrics: readLines(directory, "metrics.jsonl") as readonly MetricsLine[],
     ...(verdict === undefined ? {} : { verdict }),
   };
 }
 
-function parse<T>(directory: string, name: string): T | undefined {
+function parse(directory: string, name: string): unknown {
   const text = readIfThere(join(directory, name));
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(text) as unknown;
   } catch {
     throw new UsageError(`${join(directory, name)} is damaged: it is not JSON.`);
   }
 }
 
-function readLines<T>(directory: string, name: string): readonly T[] {
+function readLines(directory: string, name: string): readonly unknown[] {
   const text = readIfThere(join(directory, name)) ?? "";
   const lines = text.split("\n");
   // What follows the last newline was torn off by a killed harness (or is empty).
   return lines.slice(0, -1).map((line, index) => {
     try {
-      return JSON.parse(line) as T;
+      return JSON.parse(line) as unknown;
     } catch {
       throw new UsageError(`${join(directory, name)}:${index + 1} is damaged: it is not JSON.`);
     }
@@ -187,4 +197,3 @@ function codeOf(error: unknown): string | undefined {
 function reasonOf(error: unknown): string {
   return codeOf(error) ?? (error instanceof Error ? error.message : String(error));
 }
-

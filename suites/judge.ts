@@ -33,7 +33,11 @@ export async function judgeHistory(
   suites: readonly Suite[],
   options: JudgeOptions,
 ): Promise<readonly SuiteVerdict[]> {
-  const request: JudgeRequest = { historyFile, suites: suites.map((suite) => suite.name), timeLimitMs: options.timeLimitMs };
+  const request: JudgeRequest = {
+    historyFile,
+    suites: suites.map((suite) => suite.name),
+    timeLimitMs: options.timeLimitMs,
+  };
   let answer: JudgeAnswer;
   try {
     answer = await ask(request, options);

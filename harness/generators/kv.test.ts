@@ -5,7 +5,13 @@ import { seededRandom } from "../../seams/random.ts";
 import { drawKvOperation, KEYS_IN_PLAY, prefixEnd, type KvMoment } from "./kv.ts";
 
 const moment = (seed: number, overrides: Partial<KvMoment> = {}): KvMoment => ({
-  random: seededRandom(seed), prefix: "kv/", elapsedMs: 0, unique: "u", seenRevision: 10_000, seenModRevision: () => 7, ...overrides,
+  random: seededRandom(seed),
+  prefix: "kv/",
+  elapsedMs: 0,
+  unique: "u",
+  seenRevision: 10_000,
+  seenModRevision: () => 7,
+  ...overrides,
 });
 const kindsOf = (inputs: readonly EtcdInput[]) => new Set(inputs.map((input) => input.f));
 const drawn = (count: number, overrides: Partial<KvMoment> = {}) => {
@@ -18,7 +24,7 @@ property.prop([fc.nat(), fc.nat({ max: 100_000 }), fc.nat({ max: 100_000 })])(
   (seed, elapsedMs, seenRevision) => {
     const input = drawKvOperation(moment(seed, { elapsedMs, seenRevision }));
     if ("key" in input) expect(input.key).toMatch(new RegExp(`^kv/\\d+/[0-${KEYS_IN_PLAY - 1}]?$`));
-    if ("rangeEnd" in input && input.rangeEnd !== undefined) expect(input.rangeEnd > String("key" in input ? input.key : "")).toBe(true);
+    if ("rangeEnd" in input && input.rangeEnd !== undefined) expect(input.rangeEnd > input.key).toBe(true);
     if ("revision" in input && input.revision !== undefined) {
       expect(input.revision).toBeGreaterThan(0);
       expect(input.revision).toBeLessThanOrEqual(seenRevision);

@@ -5,7 +5,15 @@ import { cellsOf, exitCodeOf } from "./exit-code.ts";
 
 const reading = { holds: true, text: "" } as const;
 const injection = (fault: string, result: Injection["evidence"]["result"]): Injection => ({
-  id: 0, fault, envelope: "within", plan: null, resolved: null, on: [], plannedAt: 0, injectedAt: 0, healedAt: 0,
+  id: 0,
+  fault,
+  envelope: "within",
+  plan: null,
+  resolved: null,
+  on: [],
+  plannedAt: 0,
+  injectedAt: 0,
+  healedAt: 0,
   evidence: { result, before: reading, during: reading, healed: reading },
 });
 const planned = (...faults: string[]) => faults.map((fault, id) => ({ id, fault, plan: null, atMs: 0, forMs: 1 }));
@@ -23,7 +31,12 @@ test.for<[valid: Validity, results: Injection["evidence"]["result"][], unwritabl
   [false, ["mismatch"], false, 1],
   [false, [], true, 1],
 ])("valid %s, evidence %s, unwritable %s: exit code %i", ([valid, results, unwritable, code]) => {
-  const cells = cellsOf(["s"], planned("kill"), results.map((result) => injection("kill", result)), false);
+  const cells = cellsOf(
+    ["s"],
+    planned("kill"),
+    results.map((result) => injection("kill", result)),
+    false,
+  );
   expect(exitCodeOf({ valid, cells, planned: 1, unwritable })).toBe(code);
 });
 

@@ -32,7 +32,9 @@ export class FakeTarget implements Target {
 }
 
 /** Answers every operation from a function. */
-export function fakeClient(answer: (input: EtcdInput, signal: AbortSignal) => Promise<Outcome<EtcdOutput>>): EtcdClient {
+export function fakeClient(
+  answer: (input: EtcdInput, signal: AbortSignal) => Promise<Outcome<EtcdOutput>>,
+): EtcdClient {
   return {
     invoke: answer,
     async *open() {},
@@ -56,8 +58,8 @@ export function fakeFault(name: string, log: FaultLog, overrides: Partial<Fault>
     needs: [],
     plan: () => "leader",
     resolve: (_plan, view) => view.leader ?? "nobody",
-    on: (resolved) => [String(resolved)],
-    undo: (_context, resolved) => ({ restart: String(resolved) }),
+    on: (resolved) => [resolved as string],
+    undo: (_context, resolved) => ({ restart: resolved }),
     inject: async () => void log.calls.push(`inject ${name}`),
     probe: async (_context, _resolved, phase) => (log.calls.push(`probe ${phase}`), shows),
     heal: async () => void log.calls.push(`heal ${name}`),

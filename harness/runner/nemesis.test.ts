@@ -34,23 +34,39 @@ test("a fault's life: resolved at injection, journalled before it, probed three 
   const log: FaultLog = { calls: [] };
   const { injections, kinds } = await follow(log, [fakeFault("kill", log)]);
   expect(log.calls).toEqual([
-    "probe before", 'journal {"restart":"n1"}', "inject kill", "probe during", "heal kill", "journal done", "probe healed",
+    "probe before",
+    'journal {"restart":"n1"}',
+    "inject kill",
+    "probe during",
+    "heal kill",
+    "journal done",
+    "probe healed",
   ]);
-  expect(injections[0]).toMatchObject({ fault: "kill", on: ["n1"], plan: "leader", resolved: "n1", evidence: { result: "confirmed" } });
+  expect(injections[0]).toMatchObject({
+    fault: "kill",
+    on: ["n1"],
+    plan: "leader",
+    resolved: "n1",
+    evidence: { result: "confirmed" },
+  });
   expect(injections[0]?.healedAt).toBeGreaterThanOrEqual((injections[0]?.injectedAt ?? 0) + WINDOW_MS * 1e6);
   expect(kinds).toEqual(["fault", "heal"]);
 });
 
 test("a fault that does not show is a mismatch", async () => {
   const log: FaultLog = { calls: [] };
-  const unseen = fakeFault("kill", log, { probe: async (_c, _r, phase) => (phase === "during" ? no : { holds: true, text: "" }) });
+  const unseen = fakeFault("kill", log, {
+    probe: async (_c, _r, phase) => (phase === "during" ? no : { holds: true, text: "" }),
+  });
   const { injections } = await follow(log, [unseen]);
   expect(injections[0]?.evidence).toMatchObject({ result: "mismatch", during: no });
 });
 
 test("a cluster that was not healthy before proves nothing", async () => {
   const log: FaultLog = { calls: [] };
-  const sick = fakeFault("kill", log, { probe: async (_c, _r, phase) => (phase === "before" ? no : { holds: true, text: "" }) });
+  const sick = fakeFault("kill", log, {
+    probe: async (_c, _r, phase) => (phase === "before" ? no : { holds: true, text: "" }),
+  });
   expect((await follow(log, [sick])).injections[0]?.evidence.result).toBe("inconclusive");
 });
 
@@ -74,7 +90,11 @@ test("an undo that fails stays in the journal", async () => {
 
 test("a fault that cannot be journalled is not injected", async () => {
   const log: FaultLog = { calls: [] };
-  const undescribed = fakeFault("kill", log, { undo: () => { throw new Error("no pid"); } });
+  const undescribed = fakeFault("kill", log, {
+    undo: () => {
+      throw new Error("no pid");
+    },
+  });
   const { injections, kinds } = await follow(log, [undescribed]);
   expect(log.calls).not.toContain("inject kill");
   expect(injections[0]?.evidence.result).toBe("inconclusive");
@@ -84,7 +104,12 @@ test("a fault that cannot be journalled is not injected", async () => {
 test("when the run stops the fault under way is healed and the rest is left", async () => {
   const log: FaultLog = { calls: [] };
   const stop = new AbortController();
-  const first = fakeFault("kill", log, { inject: async () => void (log.calls.push("inject kill"), stop.abort()) });
+  const first = fakeFault("kill", log, {
+    inject: async () => {
+      log.calls.push("inject kill");
+      stop.abort();
+    },
+  });
   const { injections } = await follow(log, [first, fakeFault("pause", log)], stop.signal);
   expect(log.calls).toContain("heal kill");
   expect(log.calls).not.toContain("inject pause");
@@ -93,7 +118,10 @@ test("when the run stops the fault under way is healed and the rest is left", as
 
 test("a probe that throws has measured nothing", async () => {
   const log: FaultLog = { calls: [] };
-  const blind = fakeFault("kill", log, { probe: (_c, _r, phase) => (phase === "during" ? Promise.reject(new Error("refused")) : Promise.resolve({ holds: true, text: "" })) });
+  const blind = fakeFault("kill", log, {
+    probe: (_c, _r, phase) =>
+      phase === "during" ? Promise.reject(new Error("refused")) : Promise.resolve({ holds: true, text: "" }),
+  });
   const [injection] = (await follow(log, [blind])).injections;
   expect(injection?.evidence.during).toEqual({ holds: "inconclusive", text: "the probe failed: refused" });
   expect(injection?.evidence.result).toBe("inconclusive");

@@ -85,12 +85,16 @@ async function injectOnce(
     try {
       await fault.inject(context, resolved);
       readings.during = await probeUntil(context, fault, resolved, "during", windowEnd, signal);
-      if (readings.during.holds === false && signal.aborted) readings.during = { ...readings.during, holds: "inconclusive" };
+      if (readings.during.holds === false && signal.aborted)
+        readings.during = { ...readings.during, holds: "inconclusive" };
       await sleepUnlessAborted(clock, windowEnd - clock.now(), signal);
     } catch (error) {
       note("inject")(error);
     }
-    const healed = await fault.heal(undo, target).then(() => true, (error: unknown) => (note("heal")(error), false));
+    const healed = await fault.heal(undo, target).then(
+      () => true,
+      (error: unknown) => (note("heal")(error), false),
+    );
     line.healedAt = recorder.heal(scheduled.id, fault.name, line.on);
     // An undo that failed stays in the journal: `seatrial clean` and the final heal try it again.
     if (healed) await journal.done(entry);
@@ -148,12 +152,10 @@ async function probe(context: FaultContext, fault: Fault, resolved: Json, phase:
     (): ProbeReading => ({ holds: "inconclusive", text: `the probe took more than ${PROBE_LIMIT_MS} ms` }),
     (): ProbeReading => ({ holds: "inconclusive", text: "the probe was cut off" }),
   );
-  const measured = fault.probe(context, resolved, phase).catch(
-    (error: unknown): ProbeReading => ({
-      holds: "inconclusive",
-      text: `the probe failed: ${error instanceof Error ? error.message : String(error)}`,
-    }),
-  );
+  const measured = fault.probe(context, resolved, phase).catch((error: unknown): ProbeReading => ({
+    holds: "inconclusive",
+    text: `the probe failed: ${error instanceof Error ? error.message : String(error)}`,
+  }));
   const reading = await Promise.race([measured, late]);
   limit.abort();
   return reading;

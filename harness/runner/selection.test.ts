@@ -26,7 +26,9 @@ test("'all' skips what the target cannot have and says so", () => {
 });
 
 test("a fault that was named and cannot be had is refused", () => {
-  expect(() => selectFaults(CATALOGUE, ["kill", "disk/slow"], has, "etcd")).toThrow("fault 'disk/slow' cannot be had here");
+  expect(() => selectFaults(CATALOGUE, ["kill", "disk/slow"], has, "etcd")).toThrow(
+    "fault 'disk/slow' cannot be had here",
+  );
   expect(selectFaults(CATALOGUE, "none", has, "etcd").usable).toEqual([]);
 });
 

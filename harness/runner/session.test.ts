@@ -19,7 +19,13 @@ function sessionOf(connect: (events: readonly Event[]) => EtcdClient) {
   const samples: LatencySample[] = [];
   const recorder = new Recorder({ write: (line) => void events.push(JSON.parse(line) as Event) }, systemClock);
   const session = new Session(
-    { suite: "s", recorder, clock: systemClock, connect: () => connect(events), observe: (sample) => samples.push(sample) },
+    {
+      suite: "s",
+      recorder,
+      clock: systemClock,
+      connect: () => connect(events),
+      observe: (sample) => samples.push(sample),
+    },
     "n1",
   );
   return { session, events, samples, recorder };
@@ -27,7 +33,9 @@ function sessionOf(connect: (events: readonly Event[]) => EtcdClient) {
 
 test("the invocation is in the history before the request leaves", async () => {
   let seen: readonly unknown[] = [];
-  const { session, events } = sessionOf((written) => fakeClient(async () => ((seen = written.map((event) => event["type"])), done)));
+  const { session, events } = sessionOf((written) =>
+    fakeClient(async () => ((seen = written.map((event) => event["type"])), done)),
+  );
   await session.invoke(PUT);
   expect(seen).toEqual(["invoke"]);
   expect(events.map((event) => event["type"])).toEqual(["invoke", "ok"]);
@@ -44,8 +52,9 @@ test("after an operation in doubt the process id is never used again", async () 
 test("the deadline reaches the client as a TimeoutError, and latency counts from the intended start", async () => {
   let reason: unknown;
   const { session, samples, recorder } = sessionOf(() =>
-    fakeClient((_input, signal) =>
-      new Promise((resolve) => signal.addEventListener("abort", () => ((reason = signal.reason), resolve(doubt)))),
+    fakeClient(
+      (_input, signal) =>
+        new Promise((resolve) => signal.addEventListener("abort", () => ((reason = signal.reason), resolve(doubt)))),
     ),
   );
   const intendedNs = recorder.nowNs() - 5e9;
@@ -67,7 +76,8 @@ test("a watch is recorded from open to the break that ends it", async () => {
   };
   const { session, events } = sessionOf(() => client);
   const got: number[] = [];
-  for await (const one of session.watch({ f: "watch", key: "k" }, new AbortController().signal).messages) got.push(one.revision);
+  for await (const one of session.watch({ f: "watch", key: "k" }, new AbortController().signal).messages)
+    got.push(one.revision);
   expect(got).toEqual([5]);
   expect(events.map((event) => event["type"])).toEqual(["open", "message", "close"]);
   expect(events.at(-1)).toMatchObject({ reason: "broken", error: { code: "UNAVAILABLE" } });
@@ -81,7 +91,8 @@ test("leaving the loop closes the stream once, as cancelled", async () => {
     },
   };
   const { session, events } = sessionOf(() => client);
-  for await (const one of session.watch({ f: "watch", key: "k" }, new AbortController().signal).messages) if (one.revision === 3) break;
+  for await (const one of session.watch({ f: "watch", key: "k" }, new AbortController().signal).messages)
+    if (one.revision === 3) break;
   expect(events.filter((event) => event["type"] === "close")).toMatchObject([{ reason: "cancelled" }]);
 });
 

@@ -16,7 +16,12 @@ beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "seatrial-trial-"))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const suite: Suite = {
-  name: "etcd/fake", summary: "", guarantee: "g", needs: [], clients: 2, planted: [],
+  name: "etcd/fake",
+  summary: "",
+  guarantee: "g",
+  needs: [],
+  clients: 2,
+  planted: [],
   async work(context) {
     await using session = context.session("n1");
     while (!context.signal.aborted) await session.invoke({ f: "put", key: "k", value: "v" }, await context.pace());
@@ -34,18 +39,34 @@ function partsOf(overrides: Partial<TrialParts> & { readonly valid?: Validity } 
   const target = new FakeTarget();
   const stop = new AbortController();
   const parts: TrialParts = {
-    target, suites: [suite], faults: [], schedule: [], seed: 1, durationMs: 100, clock: systemClock, directory,
+    target,
+    suites: [suite],
+    faults: [],
+    schedule: [],
+    seed: 1,
+    durationMs: 100,
+    clock: systemClock,
+    directory,
     journal: { record: async () => 0, done: async () => {} },
     connect: () => fakeClient(async () => ({ type: "ok", output: { f: "put", revision: 1 } })),
-    judge: async (suites) => suites.map((one) => suiteVerdict(one, [{ valid: overrides.valid ?? true, checker: "c", findings: [], stats: {} }])),
-    progress: silent, stop: stop.signal, info: { id: "run" } as unknown as RunInfo, timestamp: () => "now",
+    judge: async (suites) =>
+      suites.map((one) =>
+        suiteVerdict(one, [{ valid: overrides.valid ?? true, checker: "c", findings: [], stats: {} }]),
+      ),
+    progress: silent,
+    stop: stop.signal,
+    info: { id: "run" } as unknown as RunInfo,
+    timestamp: () => "now",
     ...overrides,
   };
   return { parts, log, target, stop, directory };
 }
 
 const events = () =>
-  readFileSync(join(folder, "run", "history.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line) as { type: string; input?: { f: string } });
+  readFileSync(join(folder, "run", "history.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { type: string; input?: { f: string } });
 
 test("a run without faults: load, recovery writes, last reads, verdict, target gone", async () => {
   const { parts, target } = partsOf();
@@ -53,8 +74,15 @@ test("a run without faults: load, recovery writes, last reads, verdict, target g
   expect(verdict).toMatchObject({ valid: true, exitCode: 0, summary: "All held: etcd/fake, without faults." });
   expect(target.disposed).toBe(true);
   expect(events()[0]?.type).toBe("start");
-  expect(events().filter((event) => event.type === "invoke").at(-1)?.input?.f).toBe("range");
-  expect(readRun(join(folder, "run"))).toMatchObject({ info: { versions: { fake: "1" }, finishedAt: "now" }, verdict: { exitCode: 0 } });
+  expect(
+    events()
+      .filter((event) => event.type === "invoke")
+      .at(-1)?.input?.f,
+  ).toBe("range");
+  expect(readRun(join(folder, "run"))).toMatchObject({
+    info: { versions: { fake: "1" }, finishedAt: "now" },
+    verdict: { exitCode: 0 },
+  });
 });
 
 const withFault = (overrides: Parameters<typeof fakeFault>[2] = {}) => {
@@ -84,7 +112,11 @@ test("prepare is asked before the start", async () => {
 
 test("Ctrl-C heals, judges what there is, and the exit code is the verdict's", async () => {
   const { log, extra } = withFault();
-  const { parts, stop, target } = partsOf({ ...extra, schedule: [{ id: 0, fault: "kill", plan: "leader", atMs: 0, forMs: 60_000 }], durationMs: 60_000 });
+  const { parts, stop, target } = partsOf({
+    ...extra,
+    schedule: [{ id: 0, fault: "kill", plan: "leader", atMs: 0, forMs: 60_000 }],
+    durationMs: 60_000,
+  });
   const running = runTrial(parts);
   while (!log.calls.includes("probe during")) await systemClock.sleep(5);
   stop.abort(new Error("SIGINT"));
@@ -95,7 +127,10 @@ test("Ctrl-C heals, judges what there is, and the exit code is the verdict's", a
 });
 
 test("a full disk ends the load with 2, unless a violation is proven", async () => {
-  for (const [valid, exitCode] of [[true, 2], [false, 1]] as const) {
+  for (const [valid, exitCode] of [
+    [true, 2],
+    [false, 1],
+  ] as const) {
     rmSync(join(folder, "run"), { recursive: true, force: true });
     const { parts, target, directory } = partsOf({ valid, durationMs: 60_000 });
     symlinkSync("/dev/full", join(directory.path, "history.jsonl"));
@@ -113,7 +148,11 @@ test("a verdict that cannot be written is told all the same", async () => {
 test("a worker that breaks down is a reason not to say that all held", async () => {
   const broken: Suite = { ...suite, work: () => Promise.reject(new Error("a bug of ours")) };
   const verdict = await runTrial(partsOf({ suites: [broken], durationMs: 60_000 }).parts);
-  expect(verdict).toMatchObject({ valid: "unknown", exitCode: 3, summary: "Not settled: a client of the load broke down: a bug of ours." });
+  expect(verdict).toMatchObject({
+    valid: "unknown",
+    exitCode: 3,
+    summary: "Not settled: a client of the load broke down: a bug of ours.",
+  });
 });
 
 test("a target that does not start is told as it said it, and is disposed of", async () => {

@@ -117,7 +117,9 @@ async function conduct(parts: TrialParts, found: Found): Promise<void> {
   const session = (node: string) => new Session({ ...clients, suite: "recovery", observe: () => {} }, node);
   const missing = await recovered(parts, session, nodes);
   if (missing.length > 0) {
-    found.problems.push(`the cluster did not recover within ${RECOVERY_MS / 1000} s of the last heal: ${missing.join(", ")}`);
+    found.problems.push(
+      `the cluster did not recover within ${RECOVERY_MS / 1000} s of the last heal: ${missing.join(", ")}`,
+    );
     return;
   }
   progress.phase("finish");
@@ -239,7 +241,14 @@ function conclude(parts: TrialParts, found: Found, suites: readonly SuiteVerdict
   const valid: Validity = judged === true && found.problems.length > 0 ? "unknown" : judged;
   const decide = (unwritable: boolean): RunVerdict => {
     const exitCode = exitCodeOf({ valid, cells, planned: parts.schedule.length, unwritable });
-    const summary = summaryOf({ valid, exitCode, suites, cells, problems: found.problems, injections: found.injections });
+    const summary = summaryOf({
+      valid,
+      exitCode,
+      suites,
+      cells,
+      problems: found.problems,
+      injections: found.injections,
+    });
     return { valid, exitCode, summary, suites, cells, ...(interrupted === undefined ? {} : { interrupted }) };
   };
   const verdict = decide(found.unwritable);
@@ -265,7 +274,11 @@ const DISK_CODES: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EROFS", "
 
 function isWriteFailure(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
-  return error instanceof RunDirectoryFailed || error.name === "RecordingFailed" || ("code" in error && DISK_CODES.has(error.code));
+  return (
+    error instanceof RunDirectoryFailed ||
+    error.name === "RecordingFailed" ||
+    ("code" in error && DISK_CODES.has(error.code))
+  );
 }
 
 function messageOf(error: unknown): string {

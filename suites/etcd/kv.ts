@@ -11,7 +11,8 @@ const MOVE_ONE_IN = 50;
 
 export const kv: Suite = {
   name: "etcd/kv",
-  summary: "puts, deletes, ranges of every kind, compare-and-swap and multi-key transactions, now and then a compaction",
+  summary:
+    "puts, deletes, ranges of every kind, compare-and-swap and multi-key transactions, now and then a compaction",
   guarantee:
     "Every operation took effect at one instant between its call and its answer, at the revision its answer names; serializable reads show a true past state.",
   needs: [],
@@ -59,6 +60,9 @@ async function finish(context: WorkloadContext): Promise<void> {
   for (const node of context.nodes) {
     await using session = context.session(node);
     await session.invoke({ f: "range", key: PREFIX, rangeEnd: prefixEnd(PREFIX) }, { timeoutMs: 5_000 });
-    await session.invoke({ f: "range", key: PREFIX, rangeEnd: prefixEnd(PREFIX), serializable: true }, { timeoutMs: 5_000 });
+    await session.invoke(
+      { f: "range", key: PREFIX, rangeEnd: prefixEnd(PREFIX), serializable: true },
+      { timeoutMs: 5_000 },
+    );
   }
 }

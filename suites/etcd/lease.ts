@@ -11,7 +11,8 @@ const WATCH_ON_MS = 6_000;
 
 export const lease: Suite = {
   name: "etcd/lease",
-  summary: "leases are granted, kept alive, revoked and left to expire, with keys attached, while others read those keys",
+  summary:
+    "leases are granted, kept alive, revoked and left to expire, with keys attached, while others read those keys",
   guarantee:
     "A lease and its keys live at least until the TTL after the last acknowledged keepalive, and are gone within the TTL, two election timeouts and 2 s once a majority is up.",
   needs: ["lease"],
@@ -66,7 +67,12 @@ async function liveOneLease(
 }
 
 /** Keeps it alive past its first TTL, so that an expiry by the first deadline would show. */
-async function keepAlive(context: WorkloadContext, session: RecordingSession, id: string, ttlMs: number): Promise<void> {
+async function keepAlive(
+  context: WorkloadContext,
+  session: RecordingSession,
+  id: string,
+  ttlMs: number,
+): Promise<void> {
   const { clock, signal, random } = context;
   const end = clock.now() + ttlMs * (1.2 + random.float());
   while (clock.now() < end && !signal.aborted) {

@@ -10,14 +10,18 @@ const MOST_WRITES = 6;
 
 export const lock: Suite = {
   name: "etcd/lock",
-  summary: "clients take a lock by the lease and transaction recipe and write a resource that is fenced by the lock's token",
-  guarantee: "No write of the fenced resource with an older token takes effect after one with a newer token; no token is handed out twice.",
+  summary:
+    "clients take a lock by the lease and transaction recipe and write a resource that is fenced by the lock's token",
+  guarantee:
+    "No write of the fenced resource with an older token takes effect after one with a newer token; no token is handed out twice.",
   needs: ["lease"],
   clients: 3,
   work,
   finish,
   check: judgeLocks,
-  planted: [{ name: "ignored-fence", summary: "a transaction's compare on the lock's create revision is answered true unread" }],
+  planted: [
+    { name: "ignored-fence", summary: "a transaction's compare on the lock's create revision is answered true unread" },
+  ],
 };
 
 /** The recipe that `knossos/README.md` calls the lock convention: the token is the lock key's create revision. */
@@ -67,7 +71,12 @@ async function acquire(
 }
 
 /** Writes on, sometimes slower than its lease lives: the fence must hold then. */
-async function writeFenced(context: WorkloadContext, session: RecordingSession, token: number, holder: string): Promise<void> {
+async function writeFenced(
+  context: WorkloadContext,
+  session: RecordingSession,
+  token: number,
+  holder: string,
+): Promise<void> {
   const { random, signal } = context;
   const slow = random.below(5) === 0;
   const writes = 1 + random.below(MOST_WRITES);

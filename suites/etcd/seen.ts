@@ -17,7 +17,8 @@ export class Seen {
 
   /** Takes note of an answer; `key` is the one that a single-key read asked for. */
   note(output: EtcdOutput, key?: string): void {
-    if ("revision" in output && output.revision !== undefined) this.#revision = Math.max(this.#revision, output.revision);
+    if ("revision" in output && output.revision !== undefined)
+      this.#revision = Math.max(this.#revision, output.revision);
     if (output.f === "range" || output.f === "txn") this.#answer(output, key);
   }
 

@@ -20,7 +20,8 @@ const LAST_EVENTS_MS = 5_000;
 
 export const watch: Suite = {
   name: "etcd/watch",
-  summary: "watchers with previous values, filters and start revisions break off and resume on other members while writers write",
+  summary:
+    "watchers with previous values, filters and start revisions break off and resume on other members while writers write",
   guarantee:
     "Every watcher gets each event of its range once, in order, whole revisions at a time, with none lost over resumes, and all watchers agree with the operations.",
   needs: ["watch"],
@@ -93,7 +94,12 @@ interface Resume {
   readonly startRevision?: number;
 }
 
-async function followOnce(session: RecordingSession, base: WatchInput, from: Resume, signal: AbortSignal): Promise<Resume> {
+async function followOnce(
+  session: RecordingSession,
+  base: WatchInput,
+  from: Resume,
+  signal: AbortSignal,
+): Promise<Resume> {
   const { stream, messages } = session.watch({ ...base, ...from }, signal);
   let next = from.startRevision;
   let parts = 0;
@@ -147,7 +153,8 @@ async function readUpTo(
   try {
     const input: WatchInput = { f: "watch", key: PREFIX, rangeEnd: prefixEnd(PREFIX), prevKv: true, startRevision };
     for await (const message of session.watch(input, over.signal).messages) {
-      if (message.compactRevision !== undefined && message.compactRevision > startRevision) return message.compactRevision;
+      if (message.compactRevision !== undefined && message.compactRevision > startRevision)
+        return message.compactRevision;
       if ((message.events.at(-1)?.kv.modRevision ?? 0) >= end) return undefined;
     }
     return undefined;

@@ -21,7 +21,9 @@ export interface GoBetween extends AsyncDisposable {
   lies(): number;
 }
 
-const METHODS: readonly Method<never, never>[] = [kv, watch, lease, { status: maintenance.status }].flatMap((service) => Object.values(service) as Method<never, never>[]);
+const METHODS: readonly Method<never, never>[] = [kv, watch, lease, { status: maintenance.status }].flatMap(
+  (service) => Object.values(service) as Method<never, never>[],
+);
 const asIs = (bytes: Buffer) => bytes;
 
 /** A gRPC service in front of one member that passes every call on, except when it lies. For tests. */
@@ -33,15 +35,22 @@ export async function startGoBetween(member: string, lie: Lie): Promise<GoBetwee
   const handlers: Record<string, UntypedServiceImplementation[string]> = {};
   for (const { path, requestStream, responseStream } of METHODS) {
     definition[path] = {
-      path, requestStream, responseStream,
-      requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs,
+      path,
+      requestStream,
+      responseStream,
+      requestSerialize: asIs,
+      requestDeserialize: asIs,
+      responseSerialize: asIs,
+      responseDeserialize: asIs,
     };
     handlers[path] = requestStream ? bidi(client, path, tamper) : unary(client, path, tamper);
   }
   const server = new Server();
   server.addService(definition as ServiceDefinition, handlers as UntypedServiceImplementation);
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error))),
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
   );
   return {
     address: `127.0.0.1:${port}`,
@@ -63,7 +72,10 @@ function unary(client: Client, path: string, tamper: Tampering): handleUnaryCall
     });
   return (call, answer) => {
     const answered = tamper.unary === undefined ? pass(call.request) : tamper.unary(path, call.request, pass);
-    answered.then((bytes) => answer(null, Buffer.from(bytes)), (error: ServiceError) => answer(error));
+    answered.then(
+      (bytes) => answer(null, Buffer.from(bytes)),
+      (error: ServiceError) => answer(error),
+    );
   };
 }
 

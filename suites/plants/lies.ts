@@ -4,7 +4,11 @@ import { PutRequest, PutResponse, RangeRequest, RangeResponse, WatchResponse } f
 /** What a go-between does to the calls that pass. Absent parts pass everything on. */
 export interface Tampering {
   /** May answer by itself, or change the request before `pass` or the answer after it. */
-  readonly unary?: (path: string, request: Uint8Array, pass: (request: Uint8Array) => Promise<Uint8Array>) => Promise<Uint8Array>;
+  readonly unary?: (
+    path: string,
+    request: Uint8Array,
+    pass: (request: Uint8Array) => Promise<Uint8Array>,
+  ) => Promise<Uint8Array>;
   /** One answer of a watch; undefined swallows it. */
   readonly watched?: (answer: Uint8Array) => Uint8Array | undefined;
 }
@@ -30,7 +34,10 @@ function dropsPuts(told: () => void): Tampering {
       if (path !== kv.put.path) return pass(request);
       if (++puts > TRUTHS && puts % 10 === 0 && last?.header !== undefined && PutRequest.decode(request).lease === 0n) {
         told();
-        return PutResponse.encode({ ...last, header: { ...last.header, revision: last.header.revision + 1n } }).finish();
+        return PutResponse.encode({
+          ...last,
+          header: { ...last.header, revision: last.header.revision + 1n },
+        }).finish();
       }
       const answer = await pass(request);
       last = PutResponse.decode(answer);
@@ -47,7 +54,8 @@ function readsThePast(told: () => void): Tampering {
     async unary(path, request, pass) {
       if (path !== kv.range.path) return pass(request);
       const asked = RangeRequest.decode(request);
-      const lies = ++ranges > TRUTHS && ranges % 10 === 0 && asked.revision === 0n && !asked.serializable && newest > 50n;
+      const lies =
+        ++ranges > TRUTHS && ranges % 10 === 0 && asked.revision === 0n && !asked.serializable && newest > 50n;
       if (lies) told();
       const answer = await pass(lies ? RangeRequest.encode({ ...asked, revision: newest - 40n }).finish() : request);
       newest = RangeResponse.decode(answer).header?.revision ?? newest;
