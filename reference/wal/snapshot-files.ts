@@ -1,5 +1,5 @@
 import { crc32c } from "@node-rs/crc32";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as raftpb from "../../api/etcd/gen/raft.ts";
 import type { Disk, File } from "../../seams/disk.ts";
 import type { Index, SnapshotMetadata, Term } from "../raft/types.ts";
@@ -42,6 +42,8 @@ export class SnapshotFiles {
     await file.close();
     await this.#disk.rename(making, join(this.#dir, name));
     await this.#disk.syncDir(this.#dir);
+    // The directory itself may be new.
+    await this.#disk.syncDir(dirname(this.#dir));
   }
 
   /** Metadata of the newest snapshot; undefined if there is none. Damage in its head is refused. */

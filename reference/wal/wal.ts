@@ -50,6 +50,8 @@ export async function createWal(disk: Disk, dir: string, metadata: WalMetadata, 
   await disk.syncDir(making);
   await disk.rename(making, dir);
   await disk.syncDir(dirname(dir));
+  // The directory above may be as new as the log.
+  await disk.syncDir(dirname(dirname(dir)));
   const tail = await disk.open(join(dir, formatSegmentName(name)));
   return new SegmentedWal(disk, dir, metadata, shape, { segments: [name], file: tail, offset: head.length, allocated: shape.allocateStepBytes, crc: head.crc, lastIndex: 0, hardState: EMPTY_STATE, newestSnapshot: 0 });
 }
