@@ -86,7 +86,7 @@ export class Member {
     this.#proposals = new Proposals({ clock, random: random.fork("requests"), memberId: config.self, timeoutMs, maxRequestBytes: config.maxRequestBytes });
     this.#reads = new Reads({ clock, random: random.fork("reads"), timeoutMs, ask: (context) => { this.#raft.readIndex(context); this.#schedule(); } });
     this.hub = new WatchHub(() => this.machine.mvcc);
-    this.members = new Members(config, () => this.machine.memberAttributes);
+    this.members = new Members(config, () => this.#machine?.memberAttributes);
     this.leases = new Leases(this, electionMs);
     this.#persisting = new PersistQueue({
       wal: storage.wal,
@@ -126,6 +126,11 @@ export class Member {
 
   get term(): Term {
     return this.#term;
+  }
+
+  /** A received snapshot is replacing the state: nothing can be read. */
+  get installing(): boolean {
+    return this.#machine === undefined;
   }
 
   get stopped(): boolean {
@@ -189,9 +194,13 @@ export class Member {
     return this.#leaderMoved.wait(signal);
   }
 
-  /** Hands leadership to the follower that has most of the log; resolves when it is gone, or after `withinMs`. */
+  /**
+   * Hands leadership to the follower that has most of the log. Resolves when another leader is known and this member's own requests
+   * are answered (they go through the new leader), or after `withinMs`.
+   */
   async handOver(withinMs: number): Promise<void> {
     if (!this.isLeader) return;
+    const { clock } = this.seams;
     const { progress, confState } = this.#raft.status();
     let best: { id: NodeId; match: number } | undefined;
     for (const [id, p] of progress) {
@@ -200,8 +209,9 @@ export class Member {
     if (best === undefined) return;
     this.#raft.transferLeader(best.id);
     this.#schedule();
-    const deadline = this.seams.clock.now() + withinMs;
-    while (this.isLeader && !this.#stopped && this.seams.clock.now() < deadline) await this.seams.clock.sleep(5);
+    const deadline = clock.now() + withinMs;
+    const underWay = () => this.isLeader || this.#leader === NOBODY || this.#proposals.waiting > 0;
+    while (underWay() && !this.#stopped && clock.now() < deadline) await clock.sleep(5);
   }
 
   /** Stops without handing over: everything acknowledged is durable already. */

@@ -12,10 +12,11 @@ interface Publisher {
 /** The members as clients see them: ids and peer URLs from the initial cluster, names and client URLs as each member published them. */
 export class Members {
   readonly #config: MemberConfig;
-  readonly #published: () => StateMachine["memberAttributes"];
+  readonly #published: () => StateMachine["memberAttributes"] | undefined;
   #publishing = false;
 
-  constructor(config: MemberConfig, published: () => StateMachine["memberAttributes"]) {
+  /** @param published what is applied; undefined while a received snapshot replaces it. */
+  constructor(config: MemberConfig, published: () => StateMachine["memberAttributes"] | undefined) {
     this.#config = config;
     this.#published = published;
   }
@@ -32,7 +33,7 @@ export class Members {
     return [...this.#config.members]
       .sort((a, b) => (a.id < b.id ? -1 : 1))
       .map(({ id, peerUrls }) => {
-        const attributes = published.get(id);
+        const attributes = published?.get(id);
         return { ID: id, name: attributes?.name ?? "", peerURLs: [...peerUrls], clientURLs: [...(attributes?.clientUrls ?? [])], isLearner: false };
       });
   }
@@ -40,7 +41,7 @@ export class Members {
   /** The others know this member's present name and client URLs. */
   isPublished(): boolean {
     const { id, name, clientUrls } = this.self;
-    const known = this.#published().get(id);
+    const known = this.#published()?.get(id);
     return known?.name === name && known.clientUrls.join() === clientUrls.join();
   }
 

@@ -12,7 +12,6 @@ const CODE_NAMES: readonly string[] = [
 /** etcd's own series, as far as this store has the thing they measure; read from the member at each scrape. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #handled: Counter<"grpc_service" | "grpc_method" | "grpc_code">;
   readonly #counts = new Map<string, Map<number, number>>();
 
   constructor(member: () => Member | undefined) {
@@ -22,7 +21,7 @@ export class Metrics {
     const gauge = (name: string, help: string, read: (m: Member) => number) => {
       new Gauge({ name, help, registers, collect() {
         const m = member();
-        if (m !== undefined && !m.stopped) this.set(read(m));
+        if (m !== undefined && !m.stopped && !m.installing) this.set(read(m));
       } });
     };
     gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.", (m) => Number(m.leader !== NOBODY));
@@ -37,20 +36,18 @@ export class Metrics {
     gauge("etcd_debugging_mvcc_watcher_total", "Total number of watchers.", (m) => m.hub.counts().watchers);
     gauge("etcd_debugging_mvcc_slow_watcher_total", "Total number of unsynced slow watchers.", (m) => m.hub.counts().slow);
     gauge("etcd_debugging_mvcc_watch_stream_total", "Total number of watch streams.", (m) => m.hub.counts().streams);
-    const id = new Gauge({ name: "etcd_server_id", help: "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.", labelNames: ["server_id"], registers, collect() {
+    new Gauge({ name: "etcd_server_id", help: "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.", labelNames: ["server_id"], registers, collect() {
       const m = member();
       if (m !== undefined) this.set({ server_id: hex(m.id) }, 1);
     } });
-    void id;
     const counts = this.#counts;
-    this.#handled = new Counter({ name: "grpc_server_handled_total", help: "Total number of RPCs completed on the server, regardless of success or failure.", labelNames: ["grpc_service", "grpc_method", "grpc_code"], registers, collect() {
+    new Counter({ name: "grpc_server_handled_total", help: "Total number of RPCs completed on the server, regardless of success or failure.", labelNames: ["grpc_service", "grpc_method", "grpc_code"], registers, collect() {
       this.reset();
       for (const [path, codes] of counts) {
         const [, service = "", method = ""] = path.split("/");
         for (const [code, count] of codes) this.inc({ grpc_service: service, grpc_method: method, grpc_code: CODE_NAMES[code] ?? String(code) }, count);
       }
     } });
-    void this.#handled;
   }
 
   /** One call ended. Counted plainly here and turned into series at the scrape: this is on the path of each request. */
