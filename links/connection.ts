@@ -101,6 +101,13 @@ export class Connection {
     this.#server.destroySoon();
   }
 
+  /** Ends both sides at once, as a proxy that is switched off: it does not wait for a receiver that does not read. */
+  drop(): void {
+    this.#client.destroy();
+    this.#server.destroy();
+    this.#over();
+  }
+
   #obey(rule: Rule): void {
     this.#rule = rule;
     rule.hits++;

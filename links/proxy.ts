@@ -80,7 +80,7 @@ export class Proxy {
     this.#server = undefined;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const socket of this.#dialling) socket.destroy();
-    for (const connection of [...this.#connections]) connection.close();
+    for (const connection of [...this.#connections]) connection.drop();
     await closed;
   }
 

@@ -69,6 +69,15 @@ export function toxiproxyContract(name: string, start: () => Promise<ToxiproxyUn
         expect(await roundTrip(at, "back")).toBe("back");
       });
 
+      test("a proxy can be switched off while a client does not read what it is sent", async () => {
+        const proxy = await proxied((socket) => socket.write(Buffer.alloc(32 * 1024 * 1024)));
+        const socket = await dial(proxy.listen);
+        socket.pause();
+        await wait(100);
+        expect((await proxy.update({ enabled: false, listen: proxy.listen, upstream: proxy.upstream })).enabled).toBe(false);
+        socket.destroy();
+      });
+
       test("a new upstream is used by the next connection", async () => {
         const proxy = await proxied();
         const other = await listen((socket) => socket.end("other"));
