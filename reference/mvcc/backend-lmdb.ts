@@ -60,9 +60,9 @@ function openRoot(path: string): Root {
 async function fill(path: string, stream: AsyncIterable<Uint8Array>): Promise<void> {
   const root = openRoot(path);
   try {
-    let batch: BackendWrite[] = [];
+    let batch: StoredWrite[] = [];
     for await (const write of readSnapshot(stream)) {
-      batch.push(write);
+      batch.push(storedWrite(write));
       if (batch.length >= RESTORE_BATCH) {
         await writeBatch(root, batch);
         batch = [];
@@ -89,19 +89,28 @@ async function syncDirectory(directory: string): Promise<void> {
 }
 
 /** One atomic LMDB transaction on its writer thread; resolves when it is synced. */
-async function writeBatch(root: Root, writes: Iterable<BackendWrite>): Promise<void> {
+async function writeBatch(root: Root, writes: Iterable<StoredWrite>): Promise<void> {
   await root.batch(() => {
-    for (const write of writes) {
-      const key = storedKey(write.bucket, write.key);
+    for (const { key, value } of writes) {
       // What they promise is part of what the batch promises.
-      if (write.op === "put") void root.put(key, write.value);
-      else void root.remove(key);
+      if (value === undefined) void root.remove(key);
+      else void root.put(key, value);
     }
   });
 }
 
-/** Writes that LMDB does not hold durably yet, newest value of each key; `undefined` is a deletion. */
-type Overlay = Map<string, BackendWrite>;
+/** A write as LMDB gets it: the key with its bucket's prefix; no value is a deletion. */
+interface StoredWrite {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
+function storedWrite(write: BackendWrite): StoredWrite {
+  return { key: storedKey(write.bucket, write.key), value: write.op === "put" ? write.value : undefined };
+}
+
+/** Writes that LMDB does not hold durably yet, the newest of each key, by the text of the stored key. */
+type Overlay = Map<string, StoredWrite>;
 
 interface Flush {
   readonly done: Promise<void>;
@@ -132,7 +141,8 @@ class LmdbBackend implements Backend {
   commit(batch: readonly BackendWrite[]): { readonly flushed: Promise<void> } {
     assert(!this.#closed, "a closed backend takes no commits");
     for (const write of batch) {
-      this.#pending.set(overlayKey(write.bucket, write.key), write);
+      const stored = storedWrite(write);
+      this.#pending.set(keyText(stored.key), stored);
       this.#pendingBytes += write.key.length + (write.op === "put" ? write.value.length : 0);
     }
     // A commit of nothing waits for those before it.
@@ -171,20 +181,21 @@ class LmdbBackend implements Backend {
   }
 
   get(bucket: Bucket, key: Uint8Array): Uint8Array | undefined {
+    const stored = storedKey(bucket, key);
     if (this.#pending.size > 0 || this.#flushing !== undefined) {
-      const name = overlayKey(bucket, key);
+      const name = keyText(stored);
       const write = this.#pending.get(name) ?? this.#flushing?.get(name);
-      if (write !== undefined) return write.op === "put" ? write.value : undefined;
+      if (write !== undefined) return write.value;
     }
-    return this.#root.getBinary(storedKey(bucket, key));
+    return this.#root.getBinary(stored);
   }
 
   *range(bucket: Bucket, start: Uint8Array, end: Uint8Array | undefined, options: { limit?: number; reverse?: boolean } = {}): Iterable<Pair> {
     const reverse = options.reverse === true;
-    const overlay = this.#overlayOf(bucket, start, end);
-    if (reverse) overlay.reverse();
     const low = storedKey(bucket, start);
-    const high = end === undefined ? Uint8Array.of(prefixOf(bucket) + 1) : storedKey(bucket, end);
+    const high = end === undefined ? Uint8Array.of(PREFIX[bucket] + 1) : storedKey(bucket, end);
+    const overlay = this.#overlayOf(low, high);
+    if (reverse) overlay.reverse();
     let left = options.limit ?? Number.POSITIVE_INFINITY;
     if (left <= 0 || Buffer.compare(low, high) >= 0) return;
     const stored = this.#root.getRange(reverse ? { start: high, end: low, reverse, exclusiveStart: true, inclusiveEnd: true } : { start: low, end: high });
@@ -194,13 +205,12 @@ class LmdbBackend implements Backend {
     }
   }
 
-  /** Unflushed writes of a range, in key order. */
-  #overlayOf(bucket: Bucket, start: Uint8Array, end: Uint8Array | undefined): OverlayEntry[] {
-    const low = overlayKey(bucket, start);
-    const high = end === undefined ? String.fromCharCode(prefixOf(bucket) + 1) : overlayKey(bucket, end);
-    const newest = new Map<string, BackendWrite>();
+  /** Unflushed writes of a range of stored keys, in key order. */
+  #overlayOf(low: Uint8Array, high: Uint8Array): OverlayEntry[] {
+    const [from, to] = [keyText(low), keyText(high)];
+    const newest: Overlay = new Map();
     for (const layer of [this.#flushing, this.#pending]) {
-      for (const [name, write] of layer ?? []) if (name >= low && name < high) newest.set(name, write);
+      for (const [name, write] of layer ?? []) if (name >= from && name < to) newest.set(name, write);
     }
     return [...newest].sort((a, b) => byText(a[0], b[0]));
   }
@@ -210,13 +220,14 @@ class LmdbBackend implements Backend {
     this.#root.resetReadTxn();
     const transaction = this.#root.useReadTransaction();
     const root = this.#root;
-    const overlays = new Map(BUCKETS.map((bucket) => [bucket, this.#overlayOf(bucket, new Uint8Array(0), undefined)]));
+    const spaces = BUCKETS.map((bucket) => {
+      const [start, end] = [Uint8Array.of(PREFIX[bucket]), Uint8Array.of(PREFIX[bucket] + 1)];
+      return { bucket, start, end, overlay: this.#overlayOf(start, end) };
+    });
     function* pairs(): Iterable<readonly [Bucket, Uint8Array, Uint8Array]> {
       try {
-        for (const bucket of BUCKETS) {
-          const prefix = prefixOf(bucket);
-          const stored = root.getRange({ start: Uint8Array.of(prefix), end: Uint8Array.of(prefix + 1), transaction });
-          for (const [key, value] of merged(stored, overlays.get(bucket) ?? [], false)) yield [bucket, key, value];
+        for (const { bucket, start, end, overlay } of spaces) {
+          for (const [key, value] of merged(root.getRange({ start, end, transaction }), overlay, false)) yield [bucket, key, value];
         }
       } finally {
         transaction.done();
@@ -244,7 +255,7 @@ function newFlush(): Flush {
   return { done: promise, resolve, reject };
 }
 
-type OverlayEntry = readonly [name: string, write: BackendWrite];
+type OverlayEntry = readonly [name: string, write: StoredWrite];
 
 /** What LMDB holds with what it does not hold yet laid over it; both in the same order. Keys come without their bucket's prefix. */
 function* merged(stored: Iterable<{ key: Uint8Array; value: Uint8Array }>, overlay: readonly OverlayEntry[], reverse: boolean): Iterable<Pair> {
@@ -255,7 +266,7 @@ function* merged(stored: Iterable<{ key: Uint8Array; value: Uint8Array }>, overl
       let hidden = false;
       for (let entry = overlay[next]; entry !== undefined && (reverse ? entry[0] >= name : entry[0] <= name); entry = overlay[++next]) {
         if (entry[0] === name) hidden = true;
-        if (entry[1].op === "put") yield [entry[1].key, entry[1].value];
+        if (entry[1].value !== undefined) yield [entry[1].key.subarray(1), entry[1].value];
       }
       if (hidden) continue;
     }
@@ -263,24 +274,18 @@ function* merged(stored: Iterable<{ key: Uint8Array; value: Uint8Array }>, overl
   }
   for (; next < overlay.length; next++) {
     const write = overlay[next]?.[1];
-    if (write?.op === "put") yield [write.key, write.value];
+    if (write?.value !== undefined) yield [write.key.subarray(1), write.value];
   }
 }
 
-/** Printable, for whoever looks into the file; in the order of `BUCKETS`. */
-function prefixOf(bucket: Bucket): number {
-  return 0x61 + BUCKETS.indexOf(bucket);
-}
+/** First byte of a stored key: printable, for whoever looks into the file, and never to be renumbered. */
+const PREFIX: Readonly<Record<Bucket, number>> = { meta: 0x61, lease: 0x62, auth: 0x63, members: 0x64, alarm: 0x65, key: 0x66 };
 
 function storedKey(bucket: Bucket, key: Uint8Array): Uint8Array {
   const stored = Buffer.allocUnsafe(key.length + 1);
-  stored[0] = prefixOf(bucket);
+  stored[0] = PREFIX[bucket];
   stored.set(key, 1);
   return stored;
-}
-
-function overlayKey(bucket: Bucket, key: Uint8Array): string {
-  return String.fromCharCode(prefixOf(bucket)) + keyText(key);
 }
 
 interface LmdbStats {

@@ -136,7 +136,8 @@ export class KeyIndex {
   }
 
   #open(key: string, main: number): Generation {
-    const last = this.#records.get(key)?.generations.at(-1);
+    const generations = this.#records.get(key)?.generations;
+    const last = generations?.[generations.length - 1];
     return last === undefined || last.closed ? this.#begin(key, main, 0) : last;
   }
 
@@ -159,8 +160,9 @@ const STOP = { break: true } as const;
 
 function append(generation: Generation, main: number, sub: number): Generation {
   const { revisions } = generation;
-  const lastMain = revisions.at(-2) ?? 0;
-  assert(main > lastMain || (main === lastMain && sub > (revisions.at(-1) ?? 0)), "revisions of a key only grow");
+  const last = revisions.length - 2;
+  const lastMain = last < 0 ? 0 : (revisions[last] as number);
+  assert(main > lastMain || (main === lastMain && sub > (revisions[last + 1] as number)), "revisions of a key only grow");
   revisions.push(main, sub);
   generation.version++;
   return generation;
