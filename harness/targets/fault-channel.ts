@@ -23,7 +23,10 @@ export function faultChannelOver(socket: Duplex, node: string, clock: Clock): Fa
   };
   socket.on("error", (error) => close(`broke: ${error.message}`));
   socket.on("close", () => close("is closed: the member has ended"));
-  createInterface({ input: socket }).on("line", (line) => {
+  const lines = createInterface({ input: socket });
+  // readline says its input's error again as its own, and unheard it would end the harness.
+  lines.on("error", (error) => close(`broke: ${String(error)}`));
+  lines.on("line", (line) => {
     const answer = parsedAnswer(line);
     if (answer === undefined) {
       close(`carried what is no answer: ${line.slice(0, 100)}`);
