@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +11,7 @@ import { connectEtcd } from "../clients/etcd.ts";
 import type { LaunchSpec, Target } from "../target.ts";
 import { withDeadline } from "./deadline.ts";
 import { openTarget } from "./open.ts";
-import { isAlive, readProcessJournal } from "./process-journal.ts";
+import { endLeftovers, isAlive, readProcessJournal } from "./process-journal.ts";
 
 export const bare: LaunchSpec = { wrapper: [], env: {}, links: false, faultChannel: false, extraArgs: [] };
 
@@ -137,6 +139,29 @@ export function processTargetContract(spec: string): void {
     );
     expect(readProcessJournal(runDir)).toEqual([]);
     await target[Symbol.asyncDispose]();
+    rmSync(runDir, { recursive: true });
+  });
+
+  test("what a killed harness leaves behind is found in its journal and ended", async () => {
+    const runDir = mkdtempSync(join(tmpdir(), "seatrial-target-"));
+    const here = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+    const script = `
+      const { openTarget } = await import(${here("./open.ts")});
+      const { systemClock } = await import(${here("../../seams/node/clock.ts")});
+      const { seededRandom } = await import(${here("../../seams/random.ts")});
+      const target = await openTarget(${JSON.stringify(spec)}, { nodes: 3, runDir: ${JSON.stringify(runDir)}, clock: systemClock, random: seededRandom(${entropySeed()}) });
+      await target.start(${JSON.stringify(bare)});
+      process.kill(target.pid("n2"), "SIGSTOP");
+      process.kill(process.pid, "SIGKILL");`;
+    const harness = spawn(process.execPath, ["--conditions=@seatrial/source", "--input-type=module", "-e", script], {
+      stdio: "ignore",
+    });
+    expect((await once(harness, "exit"))[1]).toBe("SIGKILL");
+    const left = readProcessJournal(runDir);
+    expect(left.map((process) => process.node).sort()).toEqual(["n1", "n2", "n3"]);
+    expect(left.every(isAlive)).toBe(true);
+    expect(await endLeftovers(runDir, { clock: systemClock })).toEqual(left);
+    expect(left.some(isAlive)).toBe(false);
     rmSync(runDir, { recursive: true });
   });
 

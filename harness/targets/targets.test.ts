@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -201,6 +201,26 @@ test("a member does not inherit flags from the environment", () => {
   } finally {
     delete process.env["ETCD_NAME"];
   }
+});
+
+test("a port that was taken from under a member is tried again with others, three times, and then told", async () => {
+  const calls = join(runDir, "calls");
+  const program = join(runDir, "program");
+  writeFileSync(
+    program,
+    `#!/bin/sh\n[ "$1" = --version ] && echo etcd Version: 3.6.0 && exit\necho "$@" >> ${calls}\necho listen tcp: bind: address already in use\nexit 1\n`,
+  );
+  chmodSync(program, 0o755);
+  await using target = await openTarget(program, options({ nodes: 1 }));
+  const started = target.start({ wrapper: [], env: {}, links: false, faultChannel: false, extraArgs: [] });
+  await expect(started).rejects.toThrow(
+    /^n1 ended while it started \(exit code 1\); its last words were "listen tcp: bind: address already in use", its log is /,
+  );
+  const listened = readFileSync(calls, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => /--listen-client-urls=\S+/.exec(line)?.[0]);
+  expect(new Set(listened).size).toBe(3);
 });
 
 describe("the view", () => {
