@@ -19,12 +19,19 @@ const VALUE_BYTES = 256;
 async function measure(name: string, backend: Backend, perCommit: number): Promise<void> {
   const machine = openStateMachine(backend);
   const value = Buffer.alloc(VALUE_BYTES, "v");
-  const requests = Array.from({ length: puts }, (_, i) => InternalRaftRequest.fromPartial({ header: { ID: BigInt(i + 1) }, put: { key: Buffer.from(`key ${(i * 7919) % KEYS}`), value } }));
+  const requests = Array.from({ length: puts }, (_, i) =>
+    InternalRaftRequest.fromPartial({
+      header: { ID: BigInt(i + 1) },
+      put: { key: Buffer.from(`key ${(i * 7919) % KEYS}`), value },
+    }),
+  );
   const started = performance.now();
   const cpu = process.cpuUsage();
   let flushed: Promise<void> = Promise.resolve();
   for (let i = 0; i < puts; i += perCommit) {
-    const entries = requests.slice(i, i + perCommit).map((request, k) => ({ index: (i + k + 1) as Index, term: 1 as Term, request }));
+    const entries = requests
+      .slice(i, i + perCommit)
+      .map((request, k) => ({ index: (i + k + 1) as Index, term: 1 as Term, request }));
     flushed = machine.apply(entries).flushed;
     // A member's loop turns between batches; without it nothing would be written in the background.
     if (i % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -32,7 +39,9 @@ async function measure(name: string, backend: Backend, perCommit: number): Promi
   await flushed;
   const { user, system } = process.cpuUsage(cpu);
   const seconds = (performance.now() - started) / 1000;
-  console.log(`${name.padEnd(8)} ${String(perCommit).padStart(3)} a commit: ${Math.round(puts / seconds / 1000)}k puts/s until flushed, ${((user + system) / puts).toFixed(1)} us of CPU a put`);
+  console.log(
+    `${name.padEnd(8)} ${String(perCommit).padStart(3)} a commit: ${Math.round(puts / seconds / 1000)}k puts/s until flushed, ${((user + system) / puts).toFixed(1)} us of CPU a put`,
+  );
   await backend.close();
 }
 

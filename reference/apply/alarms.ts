@@ -1,4 +1,9 @@
-import { AlarmMember, AlarmRequest_AlarmAction as Action, AlarmType, type AlarmRequest } from "../../api/etcd/gen/rpc.ts";
+import {
+  AlarmMember,
+  AlarmRequest_AlarmAction as Action,
+  AlarmType,
+  type AlarmRequest,
+} from "../../api/etcd/gen/rpc.ts";
 import type { Backend, BackendWrite } from "../mvcc/backend.ts";
 
 /** Alarms that members have raised. While one is active the whole cluster refuses what would make it worse. */
@@ -29,7 +34,8 @@ export class Alarms {
     const alarm: AlarmMember = { memberID: request.memberID, alarm: request.alarm };
     const name = nameOf(alarm);
     const known = this.#active.get(name);
-    if (request.action === Action.GET) return this.active.filter((active) => request.alarm === AlarmType.NONE || active.alarm === request.alarm);
+    if (request.action === Action.GET)
+      return this.active.filter((active) => request.alarm === AlarmType.NONE || active.alarm === request.alarm);
     if (request.action === Action.ACTIVATE) {
       if (request.alarm === AlarmType.NONE) return [];
       if (known === undefined) {

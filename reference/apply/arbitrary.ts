@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { InternalRaftRequest } from "../../api/etcd/gen/raft_internal.ts";
-import type { Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest } from "../../api/etcd/gen/rpc.ts";
+import type {
+  Compare,
+  DeleteRangeRequest,
+  PutRequest,
+  RangeRequest,
+  RequestOp,
+  TxnRequest,
+} from "../../api/etcd/gen/rpc.ts";
 import type { ApplyEntry } from "./types.ts";
 import type { Index, Term } from "../raft/types.ts";
 
@@ -8,9 +15,15 @@ import type { Index, Term } from "../raft/types.ts";
 
 const KEYS = ["a", "b", "c", "d", "b\0", "\xff"];
 const key = fc.constantFrom(...KEYS).map(bytes);
-const rangeEnd = fc.oneof({ weight: 3, arbitrary: fc.constant(bytes("")) }, { weight: 2, arbitrary: fc.constantFrom("\0", "b", "c", "d", "z").map(bytes) });
+const rangeEnd = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(bytes("")) },
+  { weight: 2, arbitrary: fc.constantFrom("\0", "b", "c", "d", "z").map(bytes) },
+);
 const value = fc.constantFrom("", "1", "2", "value").map(bytes);
-const lease = fc.oneof({ weight: 4, arbitrary: fc.constant(0n) }, { weight: 3, arbitrary: fc.constantFrom(7n, 8n, 1n << 60n) });
+const lease = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(0n) },
+  { weight: 3, arbitrary: fc.constantFrom(7n, 8n, 1n << 60n) },
+);
 const smallRevision = fc.oneof({ weight: 3, arbitrary: fc.constant(0n) }, { weight: 2, arbitrary: fc.bigInt(1n, 30n) });
 const flag = fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) });
 
@@ -39,8 +52,15 @@ export const rangeRequest: fc.Arbitrary<RangeRequest> = fc.record({
 
 const expectation: fc.Arbitrary<Pick<Compare, "target" | "targetUnion">> = fc.oneof(
   fc.bigInt(0n, 3n).map((version) => ({ target: 0 as const, targetUnion: { $case: "version" as const, version } })),
-  fc.bigInt(0n, 10n).map((createRevision) => ({ target: 1 as const, targetUnion: { $case: "createRevision" as const, createRevision } })),
-  fc.bigInt(0n, 10n).map((modRevision) => ({ target: 2 as const, targetUnion: { $case: "modRevision" as const, modRevision } })),
+  fc
+    .bigInt(0n, 10n)
+    .map((createRevision) => ({
+      target: 1 as const,
+      targetUnion: { $case: "createRevision" as const, createRevision },
+    })),
+  fc
+    .bigInt(0n, 10n)
+    .map((modRevision) => ({ target: 2 as const, targetUnion: { $case: "modRevision" as const, modRevision } })),
   value.map((expected) => ({ target: 3 as const, targetUnion: { $case: "value" as const, value: expected } })),
   lease.map((expected) => ({ target: 4 as const, targetUnion: { $case: "lease" as const, lease: expected } })),
 );
@@ -52,7 +72,8 @@ export const compare: fc.Arbitrary<Compare> = fc
 export const txnRequest: fc.Arbitrary<TxnRequest> = txnOfDepth(2);
 
 function txnOfDepth(depth: number): fc.Arbitrary<TxnRequest> {
-  const nested: fc.Arbitrary<RequestOp>[] = depth === 0 ? [] : [txnOfDepth(depth - 1).map((requestTxn) => ({ request: { $case: "requestTxn", requestTxn } }))];
+  const nested: fc.Arbitrary<RequestOp>[] =
+    depth === 0 ? [] : [txnOfDepth(depth - 1).map((requestTxn) => ({ request: { $case: "requestTxn", requestTxn } }))];
   const op = fc.oneof<fc.Arbitrary<RequestOp>[]>(
     putRequest.map((requestPut) => ({ request: { $case: "requestPut", requestPut } })),
     deleteRequest.map((requestDeleteRange) => ({ request: { $case: "requestDeleteRange", requestDeleteRange } })),
@@ -74,7 +95,12 @@ export const raftRequest: fc.Arbitrary<InternalRaftRequest> = fc
     { weight: 3, arbitrary: lease.map((ID) => ({ leaseGrant: { ID, TTL: 6000n } })) },
     { weight: 2, arbitrary: lease.map((ID) => ({ leaseRevoke: { ID } })) },
     { weight: 1, arbitrary: lease.map((ID) => ({ leaseCheckpoint: { checkpoints: [{ ID, remainingTTL: 9n }] } })) },
-    { weight: 1, arbitrary: fc.constantFrom(0 as const, 1 as const, 2 as const).map((action) => ({ alarm: { action, memberID: 3n, alarm: 1 as const } })) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .constantFrom(0 as const, 1 as const, 2 as const)
+        .map((action) => ({ alarm: { action, memberID: 3n, alarm: 1 as const } })),
+    },
   )
   .map((request) => InternalRaftRequest.fromPartial(request));
 

@@ -1,4 +1,9 @@
-import { Compare_CompareResult as Result, Compare_CompareTarget as Target, type Compare, type TxnRequest } from "../../api/etcd/gen/rpc.ts";
+import {
+  Compare_CompareResult as Result,
+  Compare_CompareTarget as Target,
+  type Compare,
+  type TxnRequest,
+} from "../../api/etcd/gen/rpc.ts";
 import { spanOf } from "../mvcc/range-end.ts";
 import type { MvccStore } from "../mvcc/store.ts";
 
@@ -28,7 +33,8 @@ function holds(store: MvccStore, compare: Compare): boolean {
     } else if (compare.target === Target.LEASE) {
       order = sign(store.leases.leaseOf(key), expectedNumber(compare));
     } else {
-      const actual = compare.target === Target.CREATE ? meta.created : compare.target === Target.MOD ? meta.main : meta.version;
+      const actual =
+        compare.target === Target.CREATE ? meta.created : compare.target === Target.MOD ? meta.main : meta.version;
       order = sign(actual, expectedNumber(compare));
     }
     all = matches(compare.result, order);

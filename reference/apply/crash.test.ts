@@ -22,12 +22,25 @@ function stateOf(machine: StateMachine): unknown {
   return {
     applied: [machine.appliedIndex, machine.appliedTerm],
     revision: [mvcc.currentRevision, mvcc.compactRevision],
-    hashKv: Array.from({ length: mvcc.currentRevision - Math.max(mvcc.compactRevision, 1) + 1 }, (_, back) => mvcc.hashKv(mvcc.currentRevision - back).hash),
-    leases: [...machine.leases].map(([id, lease]) => [id, { ...lease, keys: [...lease.keys].toSorted() }]).toSorted(byId),
-    alarms: machine.alarms,
-    events: mvcc.eventsBetween({ key: Buffer.from("\0"), rangeEnd: Buffer.from("\0") }, Math.max(mvcc.compactRevision + 1, 1), mvcc.currentRevision, 1000).revisions.map(
-      ({ revision, events }) => [revision, events.map(({ type, kv }) => [type, hex(kv.key), hex(kv.value), kv.createRevision, kv.version, kv.lease])],
+    hashKv: Array.from(
+      { length: mvcc.currentRevision - Math.max(mvcc.compactRevision, 1) + 1 },
+      (_, back) => mvcc.hashKv(mvcc.currentRevision - back).hash,
     ),
+    leases: [...machine.leases]
+      .map(([id, lease]) => [id, { ...lease, keys: [...lease.keys].toSorted() }])
+      .toSorted(byId),
+    alarms: machine.alarms,
+    events: mvcc
+      .eventsBetween(
+        { key: Buffer.from("\0"), rangeEnd: Buffer.from("\0") },
+        Math.max(mvcc.compactRevision + 1, 1),
+        mvcc.currentRevision,
+        1000,
+      )
+      .revisions.map(({ revision, events }) => [
+        revision,
+        events.map(({ type, kv }) => [type, hex(kv.key), hex(kv.value), kv.createRevision, kv.version, kv.lease]),
+      ]),
   };
 }
 
@@ -52,22 +65,29 @@ type Plant = (backend: Backend) => Backend;
 const soundly: Plant = (backend) => backend;
 
 /** The planted twin: the position in the log is written in a commit of its own, after the effects. */
-const positionApart: Plant = (backend) => wrapCommit(backend, (batch, commit) => {
-  const isPosition = (write: BackendWrite): boolean => write.bucket === "meta" && Buffer.from(write.key).toString() === "applied";
-  commit(batch.filter((write) => !isPosition(write)));
-  return commit(batch.filter(isPosition));
-});
+const positionApart: Plant = (backend) =>
+  wrapCommit(backend, (batch, commit) => {
+    const isPosition = (write: BackendWrite): boolean =>
+      write.bucket === "meta" && Buffer.from(write.key).toString() === "applied";
+    commit(batch.filter((write) => !isPosition(write)));
+    return commit(batch.filter(isPosition));
+  });
 
 /** Its brother: the position is ahead of the effects. */
-const positionFirst: Plant = (backend) => wrapCommit(backend, (batch, commit) => {
-  const isPosition = (write: BackendWrite): boolean => write.bucket === "meta" && Buffer.from(write.key).toString() === "applied";
-  commit(batch.filter(isPosition));
-  return commit(batch.filter((write) => !isPosition(write)));
-});
+const positionFirst: Plant = (backend) =>
+  wrapCommit(backend, (batch, commit) => {
+    const isPosition = (write: BackendWrite): boolean =>
+      write.bucket === "meta" && Buffer.from(write.key).toString() === "applied";
+    commit(batch.filter(isPosition));
+    return commit(batch.filter((write) => !isPosition(write)));
+  });
 
 type Commit = Backend["commit"];
 
-function wrapCommit(backend: Backend, wrapped: (batch: readonly BackendWrite[], commit: Commit) => ReturnType<Commit>): Backend {
+function wrapCommit(
+  backend: Backend,
+  wrapped: (batch: readonly BackendWrite[], commit: Commit) => ReturnType<Commit>,
+): Backend {
   const commit: Commit = (batch) => backend.commit(batch);
   return new Proxy(backend, {
     get(target, name) {
@@ -79,7 +99,12 @@ function wrapCommit(backend: Backend, wrapped: (batch: readonly BackendWrite[], 
 }
 
 /** Applies a log, then, for each commit it made, starts again from that commit and replays the rest. */
-async function crashAnywhere(requests: readonly (InternalRaftRequest | undefined)[], batches: readonly number[], replays: readonly number[], plant: Plant): Promise<void> {
+async function crashAnywhere(
+  requests: readonly (InternalRaftRequest | undefined)[],
+  batches: readonly number[],
+  replays: readonly number[],
+  plant: Plant,
+): Promise<void> {
   const entries = logOf(requests);
   const commits: (readonly BackendWrite[])[] = [];
   const recorded = wrapCommit(await memoryBackend().open(), (batch, commit) => {
@@ -98,14 +123,18 @@ async function crashAnywhere(requests: readonly (InternalRaftRequest | undefined
   }
 }
 
-const property = (plant: Plant) => fc.asyncProperty(log, cuts, cuts, (requests, batches, replays) => crashAnywhere(requests, batches, replays, plant));
+const property = (plant: Plant) =>
+  fc.asyncProperty(log, cuts, cuts, (requests, batches, replays) => crashAnywhere(requests, batches, replays, plant));
 
 describe("a crash at any commit boundary, and replay", () => {
   test("gives the same state and the same HashKV", async () => {
     await fc.assert(property(soundly), runs(100));
   });
 
-  test.each([["after", positionApart], ["before", positionFirst]])("is caught if the position is committed %s the effects", async (_, plant) => {
+  test.each([
+    ["after", positionApart],
+    ["before", positionFirst],
+  ])("is caught if the position is committed %s the effects", async (_, plant) => {
     const outcome = await fc.check(property(plant), { numRuns: 100 });
     expect(outcome.failed).toBe(true);
   });

@@ -36,13 +36,32 @@ beforeAll(async () => {
   const url = `http://127.0.0.1:${clients}`;
   etcd = spawn(
     ETCD,
-    ["--data-dir", directory, "--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", `http://127.0.0.1:${peers}`,
-      "--initial-advertise-peer-urls", `http://127.0.0.1:${peers}`, "--initial-cluster", `default=http://127.0.0.1:${peers}`, "--log-level", "error"],
+    [
+      "--data-dir",
+      directory,
+      "--listen-client-urls",
+      url,
+      "--advertise-client-urls",
+      url,
+      "--listen-peer-urls",
+      `http://127.0.0.1:${peers}`,
+      "--initial-advertise-peer-urls",
+      `http://127.0.0.1:${peers}`,
+      "--initial-cluster",
+      `default=http://127.0.0.1:${peers}`,
+      "--log-level",
+      "error",
+    ],
     { stdio: "ignore" },
   );
   client = new Client(`127.0.0.1:${clients}`, credentials.createInsecure());
   for (let tries = 0; ; tries++) {
-    const status = await call("Maintenance/Status", rpc.StatusRequest, rpc.StatusResponse, rpc.StatusRequest.fromPartial({}));
+    const status = await call(
+      "Maintenance/Status",
+      rpc.StatusRequest,
+      rpc.StatusResponse,
+      rpc.StatusRequest.fromPartial({}),
+    );
     if (!("code" in status) && status.leader !== 0n) break;
     if (tries > 200) throw new Error("etcd did not start");
     await sleep(50);
@@ -61,7 +80,12 @@ interface Codec<T> {
   decode(bytes: Uint8Array): T;
 }
 
-function call<I, O extends object>(method: string, input: Codec<I>, output: Codec<O>, request: I): Promise<O | ApplyError> {
+function call<I, O extends object>(
+  method: string,
+  input: Codec<I>,
+  output: Codec<O>,
+  request: I,
+): Promise<O | ApplyError> {
   return new Promise((resolve) => {
     client.makeUnaryRequest(
       `/etcdserverpb.${method}`,
@@ -69,19 +93,24 @@ function call<I, O extends object>(method: string, input: Codec<I>, output: Code
       (reply: Buffer) => output.decode(reply),
       request,
       { deadline: Date.now() + 10_000 },
-      (error: ServiceError | null, reply?: O) => resolve(error === null ? (reply as O) : { code: error.code, message: error.details }),
+      (error: ServiceError | null, reply?: O) =>
+        resolve(error === null ? (reply as O) : { code: error.code, message: error.details }),
     );
   });
 }
 
 function ask(request: InternalRaftRequest): Promise<object> {
   if (request.put) return call("KV/Put", rpc.PutRequest, rpc.PutResponse, request.put);
-  if (request.deleteRange) return call("KV/DeleteRange", rpc.DeleteRangeRequest, rpc.DeleteRangeResponse, request.deleteRange);
+  if (request.deleteRange)
+    return call("KV/DeleteRange", rpc.DeleteRangeRequest, rpc.DeleteRangeResponse, request.deleteRange);
   if (request.txn) return call("KV/Txn", rpc.TxnRequest, rpc.TxnResponse, request.txn);
   if (request.range) return call("KV/Range", rpc.RangeRequest, rpc.RangeResponse, request.range);
-  if (request.compaction) return call("KV/Compact", rpc.CompactionRequest, rpc.CompactionResponse, { ...request.compaction, physical: true });
-  if (request.leaseGrant) return call("Lease/LeaseGrant", rpc.LeaseGrantRequest, rpc.LeaseGrantResponse, request.leaseGrant);
-  if (request.leaseRevoke) return call("Lease/LeaseRevoke", rpc.LeaseRevokeRequest, rpc.LeaseRevokeResponse, request.leaseRevoke);
+  if (request.compaction)
+    return call("KV/Compact", rpc.CompactionRequest, rpc.CompactionResponse, { ...request.compaction, physical: true });
+  if (request.leaseGrant)
+    return call("Lease/LeaseGrant", rpc.LeaseGrantRequest, rpc.LeaseGrantResponse, request.leaseGrant);
+  if (request.leaseRevoke)
+    return call("Lease/LeaseRevoke", rpc.LeaseRevokeRequest, rpc.LeaseRevokeResponse, request.leaseRevoke);
   if (request.alarm) return call("Maintenance/Alarm", rpc.AlarmRequest, rpc.AlarmResponse, request.alarm);
   throw new Error("a request that the test does not send");
 }
@@ -92,13 +121,17 @@ function comparable(answer: object): string {
     if (name === "clusterId" || name === "memberId" || name === "raftTerm") return undefined;
     if (typeof value === "bigint") return String(value);
     if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
-    if (typeof value === "object" && value !== null && "type" in value && "data" in value) return Buffer.from(value.data as number[]).toString("hex");
+    if (typeof value === "object" && value !== null && "type" in value && "data" in value)
+      return Buffer.from(value.data as number[]).toString("hex");
     return value;
   });
 }
 
 // Under a space alarm etcd 3.4 lets nested puts pass; later versions do not.
-const comparedRequest = raftRequest.filter((request) => !(is34 && request.alarm !== undefined) && request.leaseCheckpoint === undefined && request.leaseGrant?.ID !== 0n);
+const comparedRequest = raftRequest.filter(
+  (request) =>
+    !(is34 && request.alarm !== undefined) && request.leaseCheckpoint === undefined && request.leaseGrant?.ID !== 0n,
+);
 
 test.skipIf(!present)("the same requests get the same answers and the same HashKV as from etcd", async () => {
   const machine = openStateMachine(await memoryBackend().open());
@@ -112,28 +145,38 @@ test.skipIf(!present)("the same requests get the same answers and the same HashK
   let compared = 0;
   let refused = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.oneof({ weight: 4, arbitrary: comparedRequest }, { weight: 1, arbitrary: rangeRequest }), { minLength: 20, maxLength: 60 }), async (requests) => {
-      for (const request of requests) {
-        const shifted = shift(request, machine);
-        const isRange = "sortOrder" in shifted;
-        const theirs = await (isRange ? call("KV/Range", rpc.RangeRequest, rpc.RangeResponse, shifted) : ask(shifted));
-        if ("code" in theirs && REFUSED_BY_SERVER.has((theirs as ApplyError).message)) {
-          refused++;
-          continue;
+    fc.asyncProperty(
+      fc.array(fc.oneof({ weight: 4, arbitrary: comparedRequest }, { weight: 1, arbitrary: rangeRequest }), {
+        minLength: 20,
+        maxLength: 60,
+      }),
+      async (requests) => {
+        for (const request of requests) {
+          const shifted = shift(request, machine);
+          const isRange = "sortOrder" in shifted;
+          const theirs = await (isRange
+            ? call("KV/Range", rpc.RangeRequest, rpc.RangeResponse, shifted)
+            : ask(shifted));
+          if ("code" in theirs && REFUSED_BY_SERVER.has((theirs as ApplyError).message)) {
+            refused++;
+            continue;
+          }
+          const ours = isRange ? machine.range(shifted) : apply(shifted);
+          sameAnswer(shifted, ours, theirs);
+          compared++;
         }
-        const ours = isRange ? machine.range(shifted) : apply(shifted);
-        sameAnswer(shifted, ours, theirs);
-        compared++;
-      }
-      for (const back of [0, 1, 4]) {
-        const revision = machine.mvcc.currentRevision - back;
-        // At exactly the compact revision etcd 3.4 has no hash, and later ones give the hash they took on the way, before the compaction.
-        if (revision <= Math.max(0, machine.mvcc.compactRevision)) continue;
-        const theirs = await call("Maintenance/HashKV", rpc.HashKVRequest, rpc.HashKVResponse, { revision: BigInt(revision) });
-        const { hash, compactRevision } = machine.mvcc.hashKv(revision);
-        expect(theirs).toMatchObject({ hash, compactRevision: BigInt(compactRevision) });
-      }
-    }),
+        for (const back of [0, 1, 4]) {
+          const revision = machine.mvcc.currentRevision - back;
+          // At exactly the compact revision etcd 3.4 has no hash, and later ones give the hash they took on the way, before the compaction.
+          if (revision <= Math.max(0, machine.mvcc.compactRevision)) continue;
+          const theirs = await call("Maintenance/HashKV", rpc.HashKVRequest, rpc.HashKVResponse, {
+            revision: BigInt(revision),
+          });
+          const { hash, compactRevision } = machine.mvcc.hashKv(revision);
+          expect(theirs).toMatchObject({ hash, compactRevision: BigInt(compactRevision) });
+        }
+      },
+    ),
     // One etcd for all runs: what a run leaves behind is the next one's beginning, so nothing can be shrunk.
     { ...runs(40), endOnFailure: true },
   );
@@ -156,7 +199,8 @@ function sameAnswer(request: object, ours: object, theirs: object): void {
 function shift<R extends InternalRaftRequest | rpc.RangeRequest>(request: R, machine: StateMachine): R {
   const base = BigInt(Math.max(0, machine.mvcc.currentRevision - 15));
   if ("sortOrder" in request) return { ...request, revision: request.revision === 0n ? 0n : request.revision + base };
-  if (request.compaction) return { ...request, compaction: { ...request.compaction, revision: request.compaction.revision + base } };
+  if (request.compaction)
+    return { ...request, compaction: { ...request.compaction, revision: request.compaction.revision + base } };
   return request;
 }
 
@@ -168,4 +212,3 @@ function freePort(): Promise<number> {
     });
   });
 }
-

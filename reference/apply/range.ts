@@ -1,4 +1,9 @@
-import { RangeRequest_SortOrder as Order, RangeRequest_SortTarget as SortTarget, type RangeRequest, type RangeResponse } from "../../api/etcd/gen/rpc.ts";
+import {
+  RangeRequest_SortOrder as Order,
+  RangeRequest_SortTarget as SortTarget,
+  type RangeRequest,
+  type RangeResponse,
+} from "../../api/etcd/gen/rpc.ts";
 import { spanOf, type Span } from "../mvcc/range-end.ts";
 import type { RangeFailure, RangeOptions, RangeResult } from "../mvcc/store.ts";
 import type { KeyValue } from "../mvcc/types.ts";

@@ -18,7 +18,9 @@ beforeEach(async () => {
 });
 
 function apply(request: DeepPartial<InternalRaftRequest>): ApplyResult {
-  const [result] = machine.apply([{ index: (machine.appliedIndex + 1) as Index, term: 1 as Term, request: InternalRaftRequest.fromPartial(request) }]).results;
+  const [result] = machine.apply([
+    { index: (machine.appliedIndex + 1) as Index, term: 1 as Term, request: InternalRaftRequest.fromPartial(request) },
+  ]).results;
   return result as ApplyResult;
 }
 
@@ -29,7 +31,11 @@ function put(key: string, value: string, more: DeepPartial<InternalRaftRequest["
 function read(request: DeepPartial<RangeRequest> & { key: Uint8Array }): string {
   const answer = machine.range(RangeRequest.fromPartial(request));
   if ("code" in answer) return answer.message;
-  return answer.kvs.map((kv) => `${text(kv.key)}=${text(kv.value)}`).join(" ") + (answer.more ? " more" : "") + ` of ${answer.count}`;
+  return (
+    answer.kvs.map((kv) => `${text(kv.key)}=${text(kv.value)}`).join(" ") +
+    (answer.more ? " more" : "") +
+    ` of ${answer.count}`
+  );
 }
 
 function text(value: Uint8Array): string {
@@ -44,17 +50,30 @@ const all = { key: bytes("\0"), rangeEnd: bytes("\0") };
 
 describe("puts and deletions", () => {
   test("each makes one revision, named in the header and in the events", () => {
-    expect(put("a", "1").response).toMatchObject({ kind: "put", message: { header: { revision: 2n }, prevKv: undefined } });
+    expect(put("a", "1").response).toMatchObject({
+      kind: "put",
+      message: { header: { revision: 2n }, prevKv: undefined },
+    });
     const second = put("a", "2", { prevKv: true });
-    expect(second.response).toMatchObject({ message: { header: { revision: 3n }, prevKv: { value: bytes("1"), version: 1n, createRevision: 2n, modRevision: 2n } } });
-    expect(second.events).toMatchObject({ revision: 3, events: [{ type: "put", kv: { createRevision: 2, modRevision: 3, version: 2 } }] });
+    expect(second.response).toMatchObject({
+      message: {
+        header: { revision: 3n },
+        prevKv: { value: bytes("1"), version: 1n, createRevision: 2n, modRevision: 2n },
+      },
+    });
+    expect(second.events).toMatchObject({
+      revision: 3,
+      events: [{ type: "put", kv: { createRevision: 2, modRevision: 3, version: 2 } }],
+    });
   });
 
   test("a deletion tells how many and, asked, which; of nothing it makes no revision", () => {
     put("a", "1");
     put("b", "2");
     const deleted = apply({ deleteRange: { key: bytes("a"), rangeEnd: bytes("c"), prevKv: true } });
-    expect(deleted.response).toMatchObject({ message: { header: { revision: 4n }, deleted: 2n, prevKvs: [{ value: bytes("1") }, { value: bytes("2") }] } });
+    expect(deleted.response).toMatchObject({
+      message: { header: { revision: 4n }, deleted: 2n, prevKvs: [{ value: bytes("1") }, { value: bytes("2") }] },
+    });
     expect(events(deleted)).toEqual(["delete a@4", "delete b@4"]);
     const nothing = apply({ deleteRange: { key: bytes("a") } });
     expect(nothing.response).toMatchObject({ message: { header: { revision: 4n }, deleted: 0n } });
@@ -64,7 +83,13 @@ describe("puts and deletions", () => {
   test("a deletion's event has only the key and the revision", () => {
     put("a", "1", {});
     const { events: told } = apply({ deleteRange: { key: bytes("a") } });
-    expect(told?.events[0]?.kv).toMatchObject({ modRevision: 3, createRevision: 0, version: 0, lease: 0n, value: new Uint8Array(0) });
+    expect(told?.events[0]?.kv).toMatchObject({
+      modRevision: 3,
+      createRevision: 0,
+      version: 0,
+      lease: 0n,
+      value: new Uint8Array(0),
+    });
   });
 
   test("a put may keep the value or the lease that is there, and fails if nothing is", () => {
@@ -80,10 +105,15 @@ describe("puts and deletions", () => {
 });
 
 describe("transactions", () => {
-  const txn = (success: DeepPartial<TxnRequest>["success"], more: DeepPartial<TxnRequest> = {}): ApplyResult => apply({ txn: { success: success ?? [], ...more } });
-  const putOp = (key: string, value: string) => ({ request: { $case: "requestPut" as const, requestPut: { key: bytes(key), value: bytes(value) } } });
+  const txn = (success: DeepPartial<TxnRequest>["success"], more: DeepPartial<TxnRequest> = {}): ApplyResult =>
+    apply({ txn: { success: success ?? [], ...more } });
+  const putOp = (key: string, value: string) => ({
+    request: { $case: "requestPut" as const, requestPut: { key: bytes(key), value: bytes(value) } },
+  });
   const rangeOp = (more = {}) => ({ request: { $case: "requestRange" as const, requestRange: { ...all, ...more } } });
-  const deleteOp = (key: string) => ({ request: { $case: "requestDeleteRange" as const, requestDeleteRange: { key: bytes(key) } } });
+  const deleteOp = (key: string) => ({
+    request: { $case: "requestDeleteRange" as const, requestDeleteRange: { key: bytes(key) } },
+  });
 
   test("later operations see earlier ones, all in one revision with a sub-revision each", () => {
     put("a", "1");
@@ -107,7 +137,9 @@ describe("transactions", () => {
   test("one that only reads, or whose chosen branch is empty, makes no revision", () => {
     put("a", "1");
     expect(txn([rangeOp()]).events).toBeUndefined();
-    const failed = txn([putOp("a", "2")], { compare: [{ key: bytes("a"), target: 0, targetUnion: { $case: "version", version: 9n } }] });
+    const failed = txn([putOp("a", "2")], {
+      compare: [{ key: bytes("a"), target: 0, targetUnion: { $case: "version", version: 9n } }],
+    });
     expect(failed.response).toMatchObject({ message: { header: { revision: 2n }, succeeded: false, responses: [] } });
     expect(machine.mvcc.currentRevision).toBe(2);
   });
@@ -116,19 +148,30 @@ describe("transactions", () => {
     const nested = {
       request: {
         $case: "requestTxn" as const,
-        requestTxn: { compare: [{ key: bytes("a"), target: 0 as const, targetUnion: { $case: "version" as const, version: 0n } }], success: [putOp("b", "absent")], failure: [putOp("b", "present")] },
+        requestTxn: {
+          compare: [{ key: bytes("a"), target: 0 as const, targetUnion: { $case: "version" as const, version: 0n } }],
+          success: [putOp("b", "absent")],
+          failure: [putOp("b", "present")],
+        },
       },
     };
     const result = txn([putOp("a", "1"), nested]);
     expect(read({ key: bytes("b") })).toBe("b=absent of 1");
-    expect(result.response).toMatchObject({ message: { header: { revision: 2n }, responses: [{}, { response: { responseTxn: { header: { revision: 0n }, succeeded: true } } }] } });
+    expect(result.response).toMatchObject({
+      message: {
+        header: { revision: 2n },
+        responses: [{}, { response: { responseTxn: { header: { revision: 0n }, succeeded: true } } }],
+      },
+    });
   });
 
   test("one bad operation fails the whole, with nothing applied", () => {
     const result = txn([putOp("a", "1"), rangeOp({ revision: 99n })]);
     expect(result.error).toEqual(errors.futureRev);
     expect(machine.mvcc.currentRevision).toBe(1);
-    expect(txn([putOp("a", "1"), { request: { $case: "requestPut", requestPut: { key: bytes("b"), lease: 5n } } }]).error).toEqual(errors.leaseNotFound);
+    expect(
+      txn([putOp("a", "1"), { request: { $case: "requestPut", requestPut: { key: bytes("b"), lease: 5n } } }]).error,
+    ).toEqual(errors.leaseNotFound);
     put("k", "1");
     const kept = { request: { $case: "requestPut" as const, requestPut: { key: bytes("k"), ignoreValue: true } } };
     expect(txn([deleteOp("k"), kept]).error).toEqual(errors.keyNotFound);
@@ -152,18 +195,30 @@ describe("transactions", () => {
     apply({ leaseGrant: { ID: 7n, TTL: 60n } });
     put("c", "1");
     put("b", "1", { lease: 7n });
-    const answer = machine.readTxn(TxnRequest.fromPartial({ compare: [{ key: bytes(key), rangeEnd: bytes(rangeEnd), target, ...(targetUnion && { targetUnion }), result }] }));
+    const answer = machine.readTxn(
+      TxnRequest.fromPartial({
+        compare: [{ key: bytes(key), rangeEnd: bytes(rangeEnd), target, ...(targetUnion && { targetUnion }), result }],
+      }),
+    );
     expect(answer).toMatchObject({ succeeded: expected });
   });
 
   test("a transaction with writes cannot pass as a read", () => {
-    expect(() => machine.readTxn(TxnRequest.fromPartial({ failure: [putOp("a", "1")] }))).toThrow("goes through the log");
+    expect(() => machine.readTxn(TxnRequest.fromPartial({ failure: [putOp("a", "1")] }))).toThrow(
+      "goes through the log",
+    );
   });
 });
 
 describe("ranges", () => {
   beforeEach(() => {
-    for (const [key, value] of [["a", "3"], ["b", "1"], ["c", "2"], ["a", "9"]] as const) put(key, value);
+    for (const [key, value] of [
+      ["a", "3"],
+      ["b", "1"],
+      ["c", "2"],
+      ["a", "9"],
+    ] as const)
+      put(key, value);
   });
 
   test.each([
@@ -174,7 +229,11 @@ describe("ranges", () => {
     ["a count only", { ...all, countOnly: true, limit: 1n }, " of 3"],
     ["the past", { ...all, revision: 2n }, "a=3 of 1"],
     ["by value", { ...all, sortTarget: 4, sortOrder: 1 }, "b=1 c=2 a=9 of 3"],
-    ["by modification, descending, the newest one", { ...all, sortTarget: 3, sortOrder: 2, limit: 1n }, "a=9 more of 3"],
+    [
+      "by modification, descending, the newest one",
+      { ...all, sortTarget: 3, sortOrder: 2, limit: 1n },
+      "a=9 more of 3",
+    ],
     ["by key, descending", { ...all, sortOrder: 2, limit: 2n }, "c=2 b=1 more of 3"],
     // etcd sorts by another target even without an order, but only what the limit (and one more) let through.
     ["a target without an order", { ...all, sortTarget: 4, limit: 1n }, "b=1 more of 3"],
@@ -191,7 +250,10 @@ describe("ranges", () => {
 describe("compaction", () => {
   test("hides the past at once and removes it in slices; the present stays", () => {
     for (let i = 0; i < 250; i++) put(`k${i % 100}`, String(i));
-    expect(apply({ compaction: { revision: 200n } })).toMatchObject({ compacted: 200, response: { message: { header: { revision: 251n } } } });
+    expect(apply({ compaction: { revision: 200n } })).toMatchObject({
+      compacted: 200,
+      response: { message: { header: { revision: 251n } } },
+    });
     expect(read({ key: bytes("k98"), revision: 199n })).toBe("etcdserver: mvcc: required revision has been compacted");
     expect(read({ key: bytes("k98"), revision: 200n })).toBe("k98=198 of 1");
     const stored = (): number => [...backend.range("key", bytes(""), undefined)].length;
@@ -236,7 +298,10 @@ describe("compaction", () => {
 
 describe("leases", () => {
   test("a grant is answered and told to the lessor; a second one with the id, none, or too long a one is refused", () => {
-    expect(apply({ leaseGrant: { ID: 7n, TTL: 60n } })).toMatchObject({ response: { message: { ID: 7n, TTL: 60n, header: { revision: 1n } } }, leases: { granted: { id: 7n, ttlSeconds: 60 } } });
+    expect(apply({ leaseGrant: { ID: 7n, TTL: 60n } })).toMatchObject({
+      response: { message: { ID: 7n, TTL: 60n, header: { revision: 1n } } },
+      leases: { granted: { id: 7n, ttlSeconds: 60 } },
+    });
     expect(apply({ leaseGrant: { ID: 7n, TTL: 60n } }).error).toEqual(errors.leaseExist);
     expect(apply({ leaseGrant: { ID: 0n, TTL: 60n } }).error).toEqual(errors.leaseNotFound);
     expect(apply({ leaseGrant: { ID: 8n, TTL: 9_000_000_001n } }).error).toEqual(errors.leaseTtlTooLarge);
@@ -275,7 +340,16 @@ describe("leases", () => {
     put("a", "1", { lease: 7n });
     put("b", "1", { lease: 7n });
     apply({ deleteRange: { key: bytes("a") } });
-    expect(apply({ leaseCheckpoint: { checkpoints: [{ ID: 7n, remainingTTL: 12n }, { ID: 99n, remainingTTL: 1n }] } }).leases?.checkpoints).toEqual([{ id: 7n, remainingSeconds: 12 }]);
+    expect(
+      apply({
+        leaseCheckpoint: {
+          checkpoints: [
+            { ID: 7n, remainingTTL: 12n },
+            { ID: 99n, remainingTTL: 1n },
+          ],
+        },
+      }).leases?.checkpoints,
+    ).toEqual([{ id: 7n, remainingSeconds: 12 }]);
     const expected = new Map([[7n, { ttlSeconds: 60, remainingSeconds: 12, keys: new Set(["b"]) }]]);
     expect(machine.leases).toEqual(expected);
     expect(openStateMachine(backend).leases).toEqual(expected);
@@ -285,25 +359,46 @@ describe("leases", () => {
 describe("alarms", () => {
   test("out of space: puts and grants fail with etcd's words, deletions go on, until it is taken back", () => {
     put("a", "1");
-    expect(apply({ alarm: { action: 1, memberID: 3n, alarm: 1 } }).response).toMatchObject({ message: { alarms: [{ memberID: 3n, alarm: 1 }] } });
+    expect(apply({ alarm: { action: 1, memberID: 3n, alarm: 1 } }).response).toMatchObject({
+      message: { alarms: [{ memberID: 3n, alarm: 1 }] },
+    });
     machine = openStateMachine(backend);
     expect(put("a", "2").error).toEqual({ code: 8, message: "etcdserver: mvcc: database space exceeded" });
     const putting = { request: { $case: "requestPut" as const, requestPut: { key: bytes("a") } } };
-    expect(apply({ txn: { failure: [{ request: { $case: "requestTxn", requestTxn: { success: [putting] } } }] } }).error).toEqual(errors.noSpace);
+    expect(
+      apply({ txn: { failure: [{ request: { $case: "requestTxn", requestTxn: { success: [putting] } } }] } }).error,
+    ).toEqual(errors.noSpace);
     expect(apply({ leaseGrant: { ID: 7n, TTL: 60n } }).error).toEqual(errors.noSpace);
     expect(apply({ deleteRange: { key: bytes("a") } }).error).toBeUndefined();
-    expect(apply({ txn: { success: [{ request: { $case: "requestDeleteRange", requestDeleteRange: { key: bytes("a") } } }] } }).error).toBeUndefined();
+    expect(
+      apply({
+        txn: { success: [{ request: { $case: "requestDeleteRange", requestDeleteRange: { key: bytes("a") } } }] },
+      }).error,
+    ).toBeUndefined();
     expect(apply({ compaction: { revision: 3n } }).error).toBeUndefined();
-    expect(apply({ alarm: { action: 2, memberID: 3n, alarm: 1 } }).response).toMatchObject({ message: { alarms: [{ memberID: 3n }] } });
+    expect(apply({ alarm: { action: 2, memberID: 3n, alarm: 1 } }).response).toMatchObject({
+      message: { alarms: [{ memberID: 3n }] },
+    });
     expect(put("a", "2").error).toBeUndefined();
   });
 
   test("corruption refuses every access that goes through the log", () => {
     apply({ leaseGrant: { ID: 7n, TTL: 60n } });
     apply({ alarm: { action: 1, memberID: 3n, alarm: 2 } });
-    const requests = [{ put: { key: bytes("a") } }, { deleteRange: { key: bytes("a") } }, { txn: {} }, { range: { key: bytes("a") } }, { compaction: { revision: 1n } }, { leaseGrant: { ID: 8n } }, { leaseRevoke: { ID: 7n } }];
-    for (const request of requests) expect(apply(request).error).toEqual({ code: 15, message: "etcdserver: corrupt cluster" });
-    expect(apply({ alarm: { action: 0, alarm: 0 } }).response).toMatchObject({ message: { alarms: [{ memberID: 3n, alarm: 2 }] } });
+    const requests = [
+      { put: { key: bytes("a") } },
+      { deleteRange: { key: bytes("a") } },
+      { txn: {} },
+      { range: { key: bytes("a") } },
+      { compaction: { revision: 1n } },
+      { leaseGrant: { ID: 8n } },
+      { leaseRevoke: { ID: 7n } },
+    ];
+    for (const request of requests)
+      expect(apply(request).error).toEqual({ code: 15, message: "etcdserver: corrupt cluster" });
+    expect(apply({ alarm: { action: 0, alarm: 0 } }).response).toMatchObject({
+      message: { alarms: [{ memberID: 3n, alarm: 2 }] },
+    });
   });
 
   test("activating twice is once; taking back what is not there, or activating none, does nothing", () => {
@@ -349,9 +444,27 @@ describe("the log", () => {
     };
     const entries = [
       { put: { key: bytes("a"), value: bytes("1") } },
-      { txn: { compare: [{ key: bytes("a"), target: 3 as const, targetUnion: { $case: "value" as const, value: bytes("1") } }], success: [{ request: { $case: "requestPut" as const, requestPut: { key: bytes("a"), value: bytes("2"), prevKv: true } } }] } },
+      {
+        txn: {
+          compare: [
+            { key: bytes("a"), target: 3 as const, targetUnion: { $case: "value" as const, value: bytes("1") } },
+          ],
+          success: [
+            {
+              request: {
+                $case: "requestPut" as const,
+                requestPut: { key: bytes("a"), value: bytes("2"), prevKv: true },
+              },
+            },
+          ],
+        },
+      },
       { compaction: { revision: 3n } },
-    ].map((request, i) => ({ index: (i + 1) as Index, term: 1 as Term, request: InternalRaftRequest.fromPartial(request) }));
+    ].map((request, i) => ({
+      index: (i + 1) as Index,
+      term: 1 as Term,
+      request: InternalRaftRequest.fromPartial(request),
+    }));
     const { results } = machine.apply(entries);
     expect(results.map((result) => result.error)).toEqual([undefined, undefined, undefined]);
     expect(commits).toBe(1);
@@ -359,7 +472,12 @@ describe("the log", () => {
   });
 
   test("what members say of themselves is kept; what we do not know is refused, and the index goes on", () => {
-    apply({ clusterMemberAttrSet: { memberID: 2n ** 63n, memberAttributes: { name: "one", clientUrls: ["http://127.0.0.1:1"] } } });
+    apply({
+      clusterMemberAttrSet: {
+        memberID: 2n ** 63n,
+        memberAttributes: { name: "one", clientUrls: ["http://127.0.0.1:1"] },
+      },
+    });
     apply({ clusterVersionSet: { ver: "3.6.0" } });
     machine = openStateMachine(backend);
     expect(machine.memberAttributes.get(2n ** 63n)).toEqual({ name: "one", clientUrls: ["http://127.0.0.1:1"] });

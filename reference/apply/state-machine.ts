@@ -1,5 +1,17 @@
 import type { InternalRaftRequest } from "../../api/etcd/gen/raft_internal.ts";
-import { AlarmType, type CompactionRequest, type DeleteRangeRequest, type LeaseCheckpointRequest, type LeaseGrantRequest, type LeaseRevokeRequest, type PutRequest, type RangeRequest, type RangeResponse, type TxnRequest, type TxnResponse } from "../../api/etcd/gen/rpc.ts";
+import {
+  AlarmType,
+  type CompactionRequest,
+  type DeleteRangeRequest,
+  type LeaseCheckpointRequest,
+  type LeaseGrantRequest,
+  type LeaseRevokeRequest,
+  type PutRequest,
+  type RangeRequest,
+  type RangeResponse,
+  type TxnRequest,
+  type TxnResponse,
+} from "../../api/etcd/gen/rpc.ts";
 import { assert } from "../../seams/assert.ts";
 import type { Backend, BackendWrite } from "../mvcc/backend.ts";
 import { hashBackend } from "../mvcc/hash.ts";
@@ -11,7 +23,17 @@ import { errors, isApplyError } from "./errors.ts";
 import { MemberDirectory } from "./members.ts";
 import { confStateWrite, loadConfState, loadPosition, mayDifferBetweenMembers, positionWrite } from "./position.ts";
 import { executeRange } from "./range.ts";
-import { checkLease, checkPut, checkTxn, executeDeleteRange, executePut, executeReadTxn, executeTxn, mayPut, onlyReads } from "./txn.ts";
+import {
+  checkLease,
+  checkPut,
+  checkTxn,
+  executeDeleteRange,
+  executePut,
+  executeReadTxn,
+  executeTxn,
+  mayPut,
+  onlyReads,
+} from "./txn.ts";
 import type { ApplyEntry, ApplyError, ApplyResult, Response, StateMachine } from "./types.ts";
 import { header, plain } from "./wire.ts";
 
@@ -131,9 +153,15 @@ class EtcdStateMachine implements StateMachine {
 
   #applyClusterRequest(request: InternalRaftRequest): Effect {
     const { clusterMemberAttrSet: published, clusterVersionSet: agreed } = request;
-    if (published?.memberAttributes !== undefined) this.#members.publish(published.memberID, published.memberAttributes, this.#batch);
+    if (published?.memberAttributes !== undefined)
+      this.#members.publish(published.memberID, published.memberAttributes, this.#batch);
     else if (agreed !== undefined) this.#members.setClusterVersion(agreed.ver, this.#batch);
-    else if (published === undefined && request.downgradeInfoSet === undefined && request.downgradeVersionTest === undefined) return { error: errors.notCapable };
+    else if (
+      published === undefined &&
+      request.downgradeInfoSet === undefined &&
+      request.downgradeVersionTest === undefined
+    )
+      return { error: errors.notCapable };
     return NOTHING;
   }
 
@@ -179,7 +207,10 @@ class EtcdStateMachine implements StateMachine {
     if (error !== undefined) return { error };
     const failure = this.mvcc.compact(plain(request.revision), this.#batch);
     if (failure !== undefined) return { error: failure === "future" ? errors.futureRev : errors.compacted };
-    return { ...answer("compaction", { header: header(this.mvcc.currentRevision) }), compacted: this.mvcc.compactRevision };
+    return {
+      ...answer("compaction", { header: header(this.mvcc.currentRevision) }),
+      compacted: this.mvcc.compactRevision,
+    };
   }
 
   #leaseGrant(request: LeaseGrantRequest): Effect {
@@ -232,13 +263,15 @@ class EtcdStateMachine implements StateMachine {
   }
 }
 
-type MessageOf<K extends Response["kind"]> = Extract<Response, { readonly kind: K }> extends { readonly message: infer M } ? M : never;
+type MessageOf<K extends Response["kind"]> =
+  Extract<Response, { readonly kind: K }> extends { readonly message: infer M } ? M : never;
 
 function answer<K extends Exclude<Response["kind"], "none">>(kind: K, message: MessageOf<K> | ApplyError): Effect {
-  return isApplyError(message as object) ? { error: message as ApplyError } : { response: { kind, message } as Response };
+  return isApplyError(message as object)
+    ? { error: message as ApplyError }
+    : { response: { kind, message } as Response };
 }
 
 function withEvents(effect: Effect, events: RevisionEvents | undefined): Effect {
   return events === undefined ? effect : { ...effect, events };
 }
-

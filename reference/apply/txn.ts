@@ -1,4 +1,14 @@
-import type { DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, RangeRequest, RequestOp, ResponseOp, TxnRequest, TxnResponse } from "../../api/etcd/gen/rpc.ts";
+import type {
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RequestOp,
+  ResponseOp,
+  TxnRequest,
+  TxnResponse,
+} from "../../api/etcd/gen/rpc.ts";
 import { assert } from "../../seams/assert.ts";
 import { keyText } from "../mvcc/key-text.ts";
 import { spanHas, spanOf, type Span } from "../mvcc/range-end.ts";
@@ -15,7 +25,11 @@ const UNSET_REVISION = 0;
 
 /** What would make a put fail, checked before anything is written. */
 export function checkPut(store: MvccStore, request: PutRequest): ApplyError | undefined {
-  if ((request.ignoreValue || request.ignoreLease) && store.index.get(keyText(request.key), store.currentRevision) === undefined) return errors.keyNotFound;
+  if (
+    (request.ignoreValue || request.ignoreLease) &&
+    store.index.get(keyText(request.key), store.currentRevision) === undefined
+  )
+    return errors.keyNotFound;
   return checkLease(store, request);
 }
 
@@ -25,7 +39,10 @@ export function checkLease(store: MvccStore, request: PutRequest): ApplyError | 
 
 /** A put that `checkPut` has passed. */
 export function executePut(store: MvccStore, txn: WriteTxn, request: PutRequest): PutResponse {
-  const before = request.prevKv || request.ignoreValue || request.ignoreLease ? store.index.get(keyText(request.key), txn.readRevision) : undefined;
+  const before =
+    request.prevKv || request.ignoreValue || request.ignoreLease
+      ? store.index.get(keyText(request.key), txn.readRevision)
+      : undefined;
   const previous = before && store.read(before);
   const value = request.ignoreValue && previous ? previous.value : request.value;
   const lease = request.ignoreLease && previous ? previous.lease : request.lease;
@@ -38,7 +55,11 @@ export function executeDeleteRange(txn: WriteTxn, request: DeleteRangeRequest): 
   const previous = request.prevKv ? txn.range(span, {}) : undefined;
   assert(typeof previous !== "string", "the present can be read");
   const deleted = txn.deleteRange(span);
-  return { header: header(txn.readRevision), deleted: BigInt(deleted), prevKvs: previous ? previous.kvs.map(wireKeyValue) : [] };
+  return {
+    header: header(txn.readRevision),
+    deleted: BigInt(deleted),
+    prevKvs: previous ? previous.kvs.map(wireKeyValue) : [],
+  };
 }
 
 /** A transaction tree with its branches chosen and its operations checked: nothing of it can fail any more. */
@@ -58,12 +79,22 @@ interface PathCursor {
   next: number;
 }
 
-function chosenOps(request: TxnRequest, path: readonly boolean[], cursor: PathCursor): { succeeded: boolean; ops: readonly RequestOp[] } {
+function chosenOps(
+  request: TxnRequest,
+  path: readonly boolean[],
+  cursor: PathCursor,
+): { succeeded: boolean; ops: readonly RequestOp[] } {
   const succeeded = path[cursor.next++] === true;
   return { succeeded, ops: succeeded ? request.success : request.failure };
 }
 
-function checkOperations(store: MvccStore, request: TxnRequest, path: readonly boolean[], cursor: PathCursor, deleted: Span[]): ApplyError | undefined {
+function checkOperations(
+  store: MvccStore,
+  request: TxnRequest,
+  path: readonly boolean[],
+  cursor: PathCursor,
+  deleted: Span[],
+): ApplyError | undefined {
   for (const { request: op } of chosenOps(request, path, cursor).ops) {
     let failure: ApplyError | undefined;
     if (op?.$case === "requestRange") failure = checkRange(store, op.requestRange);
@@ -102,7 +133,14 @@ export function executeReadTxn(store: MvccStore, checked: CheckedTxn): TxnRespon
   return { ...response, header: header(store.currentRevision) };
 }
 
-function executeBranch(store: MvccStore, txn: WriteTxn | undefined, reader: RangeReader, request: TxnRequest, path: readonly boolean[], cursor: PathCursor): TxnResponse {
+function executeBranch(
+  store: MvccStore,
+  txn: WriteTxn | undefined,
+  reader: RangeReader,
+  request: TxnRequest,
+  path: readonly boolean[],
+  cursor: PathCursor,
+): TxnResponse {
   const { succeeded, ops } = chosenOps(request, path, cursor);
   const responses: ResponseOp[] = [];
   for (const { request: op } of ops) {
@@ -111,7 +149,9 @@ function executeBranch(store: MvccStore, txn: WriteTxn | undefined, reader: Rang
       assert(!isApplyError(responseRange), "a checked range can be read");
       responses.push({ response: { $case: "responseRange", responseRange } });
     } else if (op?.$case === "requestTxn") {
-      responses.push({ response: { $case: "responseTxn", responseTxn: executeBranch(store, txn, reader, op.requestTxn, path, cursor) } });
+      responses.push({
+        response: { $case: "responseTxn", responseTxn: executeBranch(store, txn, reader, op.requestTxn, path, cursor) },
+      });
     } else if (op === undefined) {
       responses.push({ response: undefined });
     } else {
@@ -133,11 +173,14 @@ function executeWrite(store: MvccStore, txn: WriteTxn, op: WriteOp): ResponseOp[
 /** Whether no branch at any depth writes. */
 export function onlyReads(request: TxnRequest): boolean {
   return [...request.success, ...request.failure].every(
-    ({ request: op }) => op === undefined || op.$case === "requestRange" || (op.$case === "requestTxn" && onlyReads(op.requestTxn)),
+    ({ request: op }) =>
+      op === undefined || op.$case === "requestRange" || (op.$case === "requestTxn" && onlyReads(op.requestTxn)),
   );
 }
 
 /** Whether any branch at any depth puts: such transactions are refused when space is out. */
 export function mayPut(request: TxnRequest): boolean {
-  return [...request.success, ...request.failure].some(({ request: op }) => op?.$case === "requestPut" || (op?.$case === "requestTxn" && mayPut(op.requestTxn)));
+  return [...request.success, ...request.failure].some(
+    ({ request: op }) => op?.$case === "requestPut" || (op?.$case === "requestTxn" && mayPut(op.requestTxn)),
+  );
 }

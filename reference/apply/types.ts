@@ -34,7 +34,11 @@ export interface ApplyResult {
   /** Set when the entry made a revision. */
   readonly events?: RevisionEvents;
   /** Leases this entry granted or ended: the lessor keeps deadlines for them. */
-  readonly leases?: { readonly granted?: { readonly id: LeaseId; readonly ttlSeconds: number }; readonly revoked?: LeaseId; readonly checkpoints?: readonly { readonly id: LeaseId; readonly remainingSeconds: number }[] };
+  readonly leases?: {
+    readonly granted?: { readonly id: LeaseId; readonly ttlSeconds: number };
+    readonly revoked?: LeaseId;
+    readonly checkpoints?: readonly { readonly id: LeaseId; readonly remainingSeconds: number }[];
+  };
   readonly compacted?: Revision;
 }
 
@@ -58,9 +62,18 @@ export interface MvccReader {
    * Revisions from `from` up to `to` inclusive that touch the range, oldest first, at most about `limit` events (whole revisions).
    * `next` is the revision to go on from. `from` must be above `compactRevision`.
    */
-  eventsBetween(range: KeyRange, from: number, to: number, limit: number): { readonly revisions: readonly RevisionEvents[]; readonly next: Revision };
+  eventsBetween(
+    range: KeyRange,
+    from: number,
+    to: number,
+    limit: number,
+  ): { readonly revisions: readonly RevisionEvents[]; readonly next: Revision };
   /** CRC-32C over the key space up to `revision` (0: now), as etcd's HashKV defines it. */
-  hashKv(revision: number): { readonly hash: number; readonly compactRevision: Revision; readonly hashRevision: Revision };
+  hashKv(revision: number): {
+    readonly hash: number;
+    readonly compactRevision: Revision;
+    readonly hashRevision: Revision;
+  };
 }
 
 /**
@@ -74,7 +87,10 @@ export interface StateMachine {
   readonly confState: ConfState | undefined;
   readonly mvcc: MvccReader;
   /** Every live lease with its granted TTL, the remaining TTL last checkpointed (0: none) and its keys, as `keyText` of `mvcc/key-text.ts` gives them (`keyBytes` is the way back). */
-  readonly leases: ReadonlyMap<LeaseId, { readonly ttlSeconds: number; readonly remainingSeconds: number; readonly keys: ReadonlySet<string> }>;
+  readonly leases: ReadonlyMap<
+    LeaseId,
+    { readonly ttlSeconds: number; readonly remainingSeconds: number; readonly keys: ReadonlySet<string> }
+  >;
   /** Names and client URLs that members have published through the log. */
   readonly memberAttributes: ReadonlyMap<bigint, Attributes>;
   /** The version the cluster agreed on ("3.6.0"); undefined before the first agreement. */

@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { lmdbBackend } from "./backend-lmdb.ts";
 
-const WRITER = join(import.meta.dirname, "testdata/lmdb-writer.ts");
+const WRITER = fileURLToPath(new URL("./testdata/lmdb-writer.ts", import.meta.url));
 
 let directory: string;
 beforeEach(async () => {

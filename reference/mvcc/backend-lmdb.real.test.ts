@@ -2,9 +2,10 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-const WRITER = join(import.meta.dirname, "testdata/lmdb-writer.ts");
+const WRITER = fileURLToPath(new URL("./testdata/lmdb-writer.ts", import.meta.url));
 const CALLS = "openat,write,pwrite64,pwritev,writev,fdatasync,fsync";
 
 /**
@@ -16,7 +17,17 @@ test("flushed is told only after the pages and then the meta page are on the dis
   const directory = mkdtempSync(join(tmpdir(), "seatrial-lmdb-"));
   try {
     const trace = join(directory, "trace");
-    const run = spawnSync("strace", ["-f", "-o", trace, "-e", `trace=${CALLS}`, process.execPath, WRITER, join(directory, "db"), "24"]);
+    const run = spawnSync("strace", [
+      "-f",
+      "-o",
+      trace,
+      "-e",
+      `trace=${CALLS}`,
+      process.execPath,
+      WRITER,
+      join(directory, "db"),
+      "24",
+    ]);
     if (/Operation not permitted|PTRACE/.test(run.stderr.toString())) return skip("strace may not trace here");
     const lines = readFileSync(trace, "utf8").split("\n");
     const data = descriptor(lines, /db\.mdb", O_RDWR/);

@@ -190,7 +190,12 @@ class LmdbBackend implements Backend {
     return this.#root.getBinary(stored);
   }
 
-  *range(bucket: Bucket, start: Uint8Array, end: Uint8Array | undefined, options: { limit?: number; reverse?: boolean } = {}): Iterable<Pair> {
+  *range(
+    bucket: Bucket,
+    start: Uint8Array,
+    end: Uint8Array | undefined,
+    options: { limit?: number; reverse?: boolean } = {},
+  ): Iterable<Pair> {
     const reverse = options.reverse === true;
     const low = storedKey(bucket, start);
     const high = end === undefined ? Uint8Array.of(PREFIX[bucket] + 1) : storedKey(bucket, end);
@@ -198,7 +203,11 @@ class LmdbBackend implements Backend {
     if (reverse) overlay.reverse();
     let left = options.limit ?? Number.POSITIVE_INFINITY;
     if (left <= 0 || Buffer.compare(low, high) >= 0) return;
-    const stored = this.#root.getRange(reverse ? { start: high, end: low, reverse, exclusiveStart: true, inclusiveEnd: true } : { start: low, end: high });
+    const stored = this.#root.getRange(
+      reverse
+        ? { start: high, end: low, reverse, exclusiveStart: true, inclusiveEnd: true }
+        : { start: low, end: high },
+    );
     for (const pair of merged(stored, overlay, reverse)) {
       yield pair;
       if (--left <= 0) return;
@@ -227,7 +236,8 @@ class LmdbBackend implements Backend {
     function* pairs(): Iterable<readonly [Bucket, Uint8Array, Uint8Array]> {
       try {
         for (const { bucket, start, end, overlay } of spaces) {
-          for (const [key, value] of merged(root.getRange({ start, end, transaction }), overlay, false)) yield [bucket, key, value];
+          for (const [key, value] of merged(root.getRange({ start, end, transaction }), overlay, false))
+            yield [bucket, key, value];
         }
       } finally {
         transaction.done();
@@ -258,13 +268,21 @@ function newFlush(): Flush {
 type OverlayEntry = readonly [name: string, write: StoredWrite];
 
 /** What LMDB holds with what it does not hold yet laid over it; both in the same order. Keys come without their bucket's prefix. */
-function* merged(stored: Iterable<{ key: Uint8Array; value: Uint8Array }>, overlay: readonly OverlayEntry[], reverse: boolean): Iterable<Pair> {
+function* merged(
+  stored: Iterable<{ key: Uint8Array; value: Uint8Array }>,
+  overlay: readonly OverlayEntry[],
+  reverse: boolean,
+): Iterable<Pair> {
   let next = 0;
   for (const { key, value } of stored) {
     if (next < overlay.length) {
       const name = keyText(key);
       let hidden = false;
-      for (let entry = overlay[next]; entry !== undefined && (reverse ? entry[0] >= name : entry[0] <= name); entry = overlay[++next]) {
+      for (
+        let entry = overlay[next];
+        entry !== undefined && (reverse ? entry[0] >= name : entry[0] <= name);
+        entry = overlay[++next]
+      ) {
         if (entry[0] === name) hidden = true;
         if (entry[1].value !== undefined) yield [entry[1].key.subarray(1), entry[1].value];
       }
@@ -279,7 +297,14 @@ function* merged(stored: Iterable<{ key: Uint8Array; value: Uint8Array }>, overl
 }
 
 /** First byte of a stored key: printable, for whoever looks into the file, and never to be renumbered. */
-const PREFIX: Readonly<Record<Bucket, number>> = { meta: 0x61, lease: 0x62, auth: 0x63, members: 0x64, alarm: 0x65, key: 0x66 };
+const PREFIX: Readonly<Record<Bucket, number>> = {
+  meta: 0x61,
+  lease: 0x62,
+  auth: 0x63,
+  members: 0x64,
+  alarm: 0x65,
+  key: 0x66,
+};
 
 function storedKey(bucket: Bucket, key: Uint8Array): Uint8Array {
   const stored = Buffer.allocUnsafe(key.length + 1);

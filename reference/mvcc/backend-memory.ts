@@ -81,7 +81,12 @@ class MemoryBackend implements Backend {
     return this.#spaces.of(bucket).get(keyText(key))?.[1];
   }
 
-  *range(bucket: Bucket, start: Uint8Array, end: Uint8Array | undefined, options: { limit?: number; reverse?: boolean } = {}): Iterable<Pair> {
+  *range(
+    bucket: Bucket,
+    start: Uint8Array,
+    end: Uint8Array | undefined,
+    options: { limit?: number; reverse?: boolean } = {},
+  ): Iterable<Pair> {
     const low = keyText(start);
     const high = end === undefined ? ABOVE_ALL_KEYS : keyText(end);
     const space = this.#spaces.of(bucket);

@@ -48,7 +48,8 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
 
     test("buckets do not see each other", async () => {
       backend.commit([put("key", "a", "key"), put("meta", "a", "meta"), put("lease", "a", "lease")]);
-      await backend.commit([put("alarm", "a", "alarm"), put("auth", "a", "auth"), put("members", "a", "members")]).flushed;
+      await backend.commit([put("alarm", "a", "alarm"), put("auth", "a", "auth"), put("members", "a", "members")])
+        .flushed;
       backend.commit([remove("lease", "a")]);
       expect(content(backend, "key")).toEqual(["a=key"]);
       expect(content(backend, "members")).toEqual(["a=members"]);
@@ -63,12 +64,18 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
     });
 
     test("keys are ordered as bytes, zero and 0xff bytes too", async () => {
-      const keys = [[0], [0, 0], [0, 1], [1], [0x7f], [0x80], [0xff], [0xff, 0], [0xff, 0xff]].map((key) => Uint8Array.from(key));
+      const keys = [[0], [0, 0], [0, 1], [1], [0x7f], [0x80], [0xff], [0xff, 0], [0xff, 0xff]].map((key) =>
+        Uint8Array.from(key),
+      );
       const shuffled = [4, 0, 8, 2, 6, 1, 7, 3, 5].map((i) => keys[i] as Uint8Array);
       await backend.commit(shuffled.slice(0, 5).map((key) => ({ op: "put", bucket: "key", key, value: key }))).flushed;
       backend.commit(shuffled.slice(5).map((key) => ({ op: "put", bucket: "key", key, value: key })));
-      expect([...backend.range("key", new Uint8Array(0), undefined)].map(([key]) => [...key])).toEqual(keys.map((key) => [...key]));
-      expect([...backend.range("key", new Uint8Array(0), undefined, { reverse: true })].map(([key]) => [...key])).toEqual(keys.map((key) => [...key]).reverse());
+      expect([...backend.range("key", new Uint8Array(0), undefined)].map(([key]) => [...key])).toEqual(
+        keys.map((key) => [...key]),
+      );
+      expect(
+        [...backend.range("key", new Uint8Array(0), undefined, { reverse: true })].map(([key]) => [...key]),
+      ).toEqual(keys.map((key) => [...key]).reverse());
     });
 
     for (const state of ["not flushed", "flushed", "half flushed"] as const) {
@@ -90,7 +97,9 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
     }
 
     function keys(start: string, end: string | undefined, options?: { limit?: number; reverse?: boolean }): string {
-      return [...backend.range("key", bytes(start), end === undefined ? undefined : bytes(end), options)].map(([key]) => text(key)).join("");
+      return [...backend.range("key", bytes(start), end === undefined ? undefined : bytes(end), options)]
+        .map(([key]) => text(key))
+        .join("");
     }
 
     test("what was flushed is there after opening again; so is what was committed before a close", async () => {
@@ -112,7 +121,11 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
 
     test("flushes keep the order of commits", async () => {
       const order: number[] = [];
-      await Promise.all(Array.from({ length: 50 }, (_, i) => backend.commit([put("meta", "n", String(i))]).flushed.then(() => order.push(i))));
+      await Promise.all(
+        Array.from({ length: 50 }, (_, i) =>
+          backend.commit([put("meta", "n", String(i))]).flushed.then(() => order.push(i)),
+        ),
+      );
       expect(order).toEqual(order.toSorted((a, b) => a - b));
       await reopen();
       expect(text(backend.get("meta", bytes("n")))).toBe("49");
@@ -129,7 +142,8 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
     });
 
     test("a snapshot is the state of its moment, and restores to an equal backend", async () => {
-      await backend.commit([put("meta", "a", "1"), put("key", "k", "x".repeat(300_000)), put("key", "gone", "")]).flushed;
+      await backend.commit([put("meta", "a", "1"), put("key", "k", "x".repeat(300_000)), put("key", "gone", "")])
+        .flushed;
       backend.commit([put("lease", "l", "2"), remove("key", "gone")]);
       const stream = backend.snapshot();
       const iterator = stream[Symbol.asyncIterator]();

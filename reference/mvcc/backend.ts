@@ -13,7 +13,12 @@ export interface Backend {
   commit(batch: readonly BackendWrite[]): { readonly flushed: Promise<void> };
   get(bucket: Bucket, key: Uint8Array): Uint8Array | undefined;
   /** `[start, end)` in byte order, `end` undefined = to the end of the bucket. The iterable is of one moment; do not commit while iterating. */
-  range(bucket: Bucket, start: Uint8Array, end: Uint8Array | undefined, options?: { limit?: number; reverse?: boolean }): Iterable<readonly [Uint8Array, Uint8Array]>;
+  range(
+    bucket: Bucket,
+    start: Uint8Array,
+    end: Uint8Array | undefined,
+    options?: { limit?: number; reverse?: boolean },
+  ): Iterable<readonly [Uint8Array, Uint8Array]>;
   /** A stream from which `BackendFactory.restore` makes an equal backend: the state of one commit, however long it is read. */
   snapshot(): AsyncIterable<Uint8Array>;
   /** Space allocated and space in use. */

@@ -22,7 +22,14 @@ function compacted(at: number, index = example()): { dropped: string[]; index: K
 describe("generations", () => {
   test("a key is what its generation says at that revision, and nothing in the gaps between two", () => {
     const index = example();
-    expect([1, 2, 3, 4, 5, 6].map((at) => index.get("foo", at)?.main)).toEqual([1, 2, undefined, 4, undefined, undefined]);
+    expect([1, 2, 3, 4, 5, 6].map((at) => index.get("foo", at)?.main)).toEqual([
+      1,
+      2,
+      undefined,
+      4,
+      undefined,
+      undefined,
+    ]);
     expect(index.get("foo", 2)).toEqual({ main: 2, sub: 0, created: 1, version: 2 });
     expect(index.get("foo", 4)).toEqual({ main: 4, sub: 0, created: 4, version: 1 });
     expect(index.get("foo", 0)).toBeUndefined();

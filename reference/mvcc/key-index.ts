@@ -100,7 +100,8 @@ export class KeyIndex {
     const record = this.#records.get(key);
     if (record === undefined) return;
     const first = generationAt(record, at);
-    for (let g = 0; g < first; g++) dropRevisions(record.generations[g] as Generation, Number.POSITIVE_INFINITY, dropped);
+    for (let g = 0; g < first; g++)
+      dropRevisions(record.generations[g] as Generation, Number.POSITIVE_INFINITY, dropped);
     record.generations = record.generations.slice(first);
     const alive = record.generations[0];
     if (alive === undefined) {
@@ -162,7 +163,10 @@ function append(generation: Generation, main: number, sub: number): Generation {
   const { revisions } = generation;
   const last = revisions.length - 2;
   const lastMain = last < 0 ? 0 : (revisions[last] as number);
-  assert(main > lastMain || (main === lastMain && sub > (revisions[last + 1] as number)), "revisions of a key only grow");
+  assert(
+    main > lastMain || (main === lastMain && sub > (revisions[last + 1] as number)),
+    "revisions of a key only grow",
+  );
   revisions.push(main, sub);
   generation.version++;
   return generation;
@@ -187,7 +191,12 @@ function metaAt(record: KeyRecord, at: number): KeyMeta | undefined {
     const i = newestAtOrBelow(generation, at);
     if (i >= 0) {
       const newer = (revisions.length - i - 2) / 2;
-      return { main: revisions[i] as number, sub: revisions[i + 1] as number, created: generation.created, version: generation.version - newer };
+      return {
+        main: revisions[i] as number,
+        sub: revisions[i + 1] as number,
+        created: generation.created,
+        version: generation.version - newer,
+      };
     }
   }
   return undefined;
@@ -205,7 +214,11 @@ function generationAt(record: KeyRecord, at: number): number {
   return g;
 }
 
-function dropRevisions(generation: Generation, before: number, dropped: (main: number, sub: number, tombstone: boolean) => void): void {
+function dropRevisions(
+  generation: Generation,
+  before: number,
+  dropped: (main: number, sub: number, tombstone: boolean) => void,
+): void {
   const { revisions, closed } = generation;
   for (let i = 0; i < revisions.length && i < before; i += 2) {
     dropped(revisions[i] as number, revisions[i + 1] as number, closed && i === revisions.length - 2);

@@ -8,7 +8,12 @@ import type { KeyValue, Revision } from "./types.ts";
 export function encodeKeyValue(kv: KeyValue): Uint8Array {
   const { key, value } = kv;
   const size =
-    bytesSize(key) + varintField(kv.createRevision) + varintField(kv.modRevision) + varintField(kv.version) + bytesSize(value) + leaseSize(kv.lease);
+    bytesSize(key) +
+    varintField(kv.createRevision) +
+    varintField(kv.modRevision) +
+    varintField(kv.version) +
+    bytesSize(value) +
+    leaseSize(kv.lease);
   const out = Buffer.allocUnsafe(size);
   let at = writeBytes(out, 0, 0x0a, key);
   at = writeVarint(out, at, 0x10, kv.createRevision);
@@ -60,7 +65,14 @@ export function decodeKeyValue(record: Uint8Array): KeyValue {
       lease = readLease(record, cursor);
     }
   }
-  return { key, value, createRevision: createRevision as Revision, modRevision: modRevision as Revision, version, lease };
+  return {
+    key,
+    value,
+    createRevision: createRevision as Revision,
+    modRevision: modRevision as Revision,
+    version,
+    lease,
+  };
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);

@@ -24,7 +24,11 @@ export class Leases {
     const leases = new Leases();
     for (const [key, value] of backend.range("lease", new Uint8Array(0), undefined)) {
       const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-      leases.all.set(view.getBigInt64(0), { ttlSeconds: readUint64(value, 0), remainingSeconds: readUint64(value, 8), keys: new Set() });
+      leases.all.set(view.getBigInt64(0), {
+        ttlSeconds: readUint64(value, 0),
+        remainingSeconds: readUint64(value, 8),
+        keys: new Set(),
+      });
     }
     return leases;
   }

@@ -53,7 +53,9 @@ export function readUint64(from: Uint8Array, at: number): number {
 }
 
 function readUint32(from: Uint8Array, at: number): number {
-  return (((from[at] ?? 0) << 24) | ((from[at + 1] ?? 0) << 16) | ((from[at + 2] ?? 0) << 8) | (from[at + 3] ?? 0)) >>> 0;
+  return (
+    (((from[at] ?? 0) << 24) | ((from[at + 1] ?? 0) << 16) | ((from[at + 2] ?? 0) << 8) | (from[at + 3] ?? 0)) >>> 0
+  );
 }
 
 export function uint64Bytes(value: number): Uint8Array {

@@ -18,7 +18,9 @@ export class DamagedSnapshot extends Error {
 }
 
 /** Content of a backend as a stream of chunks: the same form for every backend, so that any restores from any. */
-export async function* writeSnapshot(pairs: Iterable<readonly [Bucket, Uint8Array, Uint8Array]>): AsyncIterable<Uint8Array> {
+export async function* writeSnapshot(
+  pairs: Iterable<readonly [Bucket, Uint8Array, Uint8Array]>,
+): AsyncIterable<Uint8Array> {
   let parts: Uint8Array[] = [MAGIC];
   let bytes = MAGIC.length;
   let crc = 0;
@@ -53,11 +55,15 @@ export async function* readSnapshot(stream: AsyncIterable<Uint8Array>): AsyncIte
   let ended = false;
   for await (const chunk of stream) {
     if (ended && chunk.length > 0) throw new DamagedSnapshot("the snapshot goes on after its end");
-    buffer = at === buffer.length ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length) : Buffer.concat([buffer.subarray(at), chunk]);
+    buffer =
+      at === buffer.length
+        ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+        : Buffer.concat([buffer.subarray(at), chunk]);
     at = 0;
     if (!started) {
       if (buffer.length < MAGIC.length) continue;
-      if (!buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw new DamagedSnapshot("this is not a snapshot of a store");
+      if (!buffer.subarray(0, MAGIC.length).equals(MAGIC))
+        throw new DamagedSnapshot("this is not a snapshot of a store");
       started = true;
       at = MAGIC.length;
       crc = crc32c(MAGIC, crc);
@@ -67,7 +73,8 @@ export async function* readSnapshot(stream: AsyncIterable<Uint8Array>): AsyncIte
       if (left > 0 && buffer[at] === END) {
         if (left < TRAILER_BYTES) break;
         if (left > TRAILER_BYTES) throw new DamagedSnapshot("the snapshot goes on after its end");
-        if (buffer.readUInt32BE(at + 1) !== crc) throw new DamagedSnapshot("the snapshot's checksum does not match its content");
+        if (buffer.readUInt32BE(at + 1) !== crc)
+          throw new DamagedSnapshot("the snapshot's checksum does not match its content");
         ended = true;
         at += TRAILER_BYTES;
         break;
@@ -80,7 +87,12 @@ export async function* readSnapshot(stream: AsyncIterable<Uint8Array>): AsyncIte
       if (end > buffer.length) break;
       crc = crc32c(buffer.subarray(at, end), crc);
       // Copies: the record outlives the chunk it came in.
-      yield { op: "put", bucket, key: Uint8Array.from(buffer.subarray(at + HEAD_BYTES, keyEnd)), value: Uint8Array.from(buffer.subarray(keyEnd, end)) };
+      yield {
+        op: "put",
+        bucket,
+        key: Uint8Array.from(buffer.subarray(at + HEAD_BYTES, keyEnd)),
+        value: Uint8Array.from(buffer.subarray(keyEnd, end)),
+      };
       at = end;
     }
   }

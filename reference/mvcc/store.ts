@@ -126,7 +126,12 @@ export class MvccStore {
     return meta && this.read(meta);
   }
 
-  eventsBetween(range: KeyRange, from: number, to: number, limit: number): { revisions: readonly RevisionEvents[]; next: Revision } {
+  eventsBetween(
+    range: KeyRange,
+    from: number,
+    to: number,
+    limit: number,
+  ): { revisions: readonly RevisionEvents[]; next: Revision } {
     assert(from > this.#compacted, "events below the compact revision are gone");
     return this.log.between(this.backend, spanOf(range), from, Math.min(to, this.#current), limit);
   }
@@ -134,7 +139,11 @@ export class MvccStore {
   /** Revisions out of reach are for the caller to refuse. */
   hashKv(revision: number): { hash: number; compactRevision: Revision; hashRevision: Revision } {
     const at = revision <= 0 ? this.#current : revision;
-    return { hash: hashKv(this.backend, this.index, this.#compacted, at), compactRevision: this.#compacted as Revision, hashRevision: at as Revision };
+    return {
+      hash: hashKv(this.backend, this.index, this.#compacted, at),
+      compactRevision: this.#compacted as Revision,
+      hashRevision: at as Revision,
+    };
   }
 
   /** Compacts logically: reads below `revision` fail from now on. The records go later, in `compactStep`. */
@@ -143,7 +152,8 @@ export class MvccStore {
     if (revision > this.#current) return "future";
     // Tombstones at the old compact revision were kept by it; this one removes them, so the walk goes back to there at least.
     const restart = revisionKey(Math.max(this.#compacted, 0), 0);
-    if (this.#compactionFrom === undefined || Buffer.compare(restart, this.#compactionFrom) < 0) this.#compactionFrom = restart;
+    if (this.#compactionFrom === undefined || Buffer.compare(restart, this.#compactionFrom) < 0)
+      this.#compactionFrom = restart;
     this.#compacted = revision;
     batch.push({ op: "put", bucket: "meta", key: META_SCHEDULED_COMPACTION, value: uint64Bytes(revision) });
     return undefined;

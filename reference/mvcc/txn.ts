@@ -44,7 +44,14 @@ export class WriteTxn {
     const text = keyText(key);
     const sub = this.#events.length;
     const meta = this.#store.index.put(text, this.#main, sub);
-    const kv: KeyValue = { key, value, createRevision: meta.created as Revision, modRevision: this.#main as Revision, version: meta.version, lease };
+    const kv: KeyValue = {
+      key,
+      value,
+      createRevision: meta.created as Revision,
+      modRevision: this.#main as Revision,
+      version: meta.version,
+      lease,
+    };
     this.#batch.push({ op: "put", bucket: "key", key: revisionKey(this.#main, sub), value: encodeKeyValue(kv) });
     this.#events.push({ type: "put", kv });
     this.#store.leases.attach(text, lease);
@@ -66,14 +73,20 @@ export class WriteTxn {
     const sub = this.#events.length;
     const key = keyBytes(text);
     this.#store.index.tombstone(text, this.#main, sub);
-    this.#batch.push({ op: "put", bucket: "key", key: revisionKey(this.#main, sub, true), value: encodeTombstone(key) });
+    this.#batch.push({
+      op: "put",
+      bucket: "key",
+      key: revisionKey(this.#main, sub, true),
+      value: encodeTombstone(key),
+    });
     this.#events.push(deletion(key, this.#main));
     this.#store.leases.attach(text, 0n);
   }
 
   /** Ends it; returns the revision it made, if it made one. */
   end(): RevisionEvents | undefined {
-    const events: RevisionEvents | undefined = this.#events.length === 0 ? undefined : { revision: this.#main as Revision, events: this.#events };
+    const events: RevisionEvents | undefined =
+      this.#events.length === 0 ? undefined : { revision: this.#main as Revision, events: this.#events };
     this.#store.ended(events);
     return events;
   }

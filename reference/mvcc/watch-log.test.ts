@@ -24,7 +24,10 @@ test("what is recent comes from memory, whole revisions, at most about the limit
   for (let main = 2; main <= 9; main++) log.append(revision(main, "a", "b"));
   const backend = await untouchable();
   const first = log.between(backend, everything, 3, 9, 3);
-  expect(first.revisions.map((one) => [one.revision, one.events.length])).toEqual([[3, 2], [4, 2]]);
+  expect(first.revisions.map((one) => [one.revision, one.events.length])).toEqual([
+    [3, 2],
+    [4, 2],
+  ]);
   expect(first.next).toBe(5);
   expect(log.between(backend, everything, 9, 9, 100).next).toBe(10);
   const filtered = log.between(backend, spanOf({ key: keyBytes("a"), rangeEnd: keyBytes("") }), 2, 9, 100);
@@ -34,7 +37,8 @@ test("what is recent comes from memory, whole revisions, at most about the limit
 test("the tail is bounded by events and by bytes, and is trimmed only when told that all is committed", () => {
   const log = new WatchLog({ maxEvents: 10, maxBytes: 1_000_000 });
   for (let main = 2; main <= 3000; main++) log.append(revision(main, "a"));
-  const tombstone = (main: number): unknown => log.between({ range: () => [] } as unknown as Backend, everything, main, main, 1).revisions[0];
+  const tombstone = (main: number): unknown =>
+    log.between({ range: () => [] } as unknown as Backend, everything, main, main, 1).revisions[0];
   expect(tombstone(2)).toBeDefined();
   log.trim();
   expect(tombstone(2990)).toBeUndefined();

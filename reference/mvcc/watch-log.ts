@@ -20,7 +20,10 @@ const NO_BYTES = new Uint8Array(0);
 
 /** A deletion as etcd's watchers see it: only the key and the revision. */
 export function deletion(key: Uint8Array, main: number): MvccEvent {
-  return { type: "delete", kv: { key, value: NO_BYTES, createRevision: 0 as Revision, modRevision: main as Revision, version: 0, lease: 0n } };
+  return {
+    type: "delete",
+    kv: { key, value: NO_BYTES, createRevision: 0 as Revision, modRevision: main as Revision, version: 0, lease: 0n },
+  };
 }
 
 /**
@@ -50,7 +53,10 @@ export class WatchLog {
 
   /** Forgets what is beyond the bounds. Only once it is committed: until then reads of it are answered from here alone. */
   trim(): void {
-    while ((this.#events > this.#bounds.maxEvents || this.#bytes > this.#bounds.maxBytes) && this.#head < this.#tail.length) {
+    while (
+      (this.#events > this.#bounds.maxEvents || this.#bytes > this.#bounds.maxBytes) &&
+      this.#head < this.#tail.length
+    ) {
       const oldest = this.#tail[this.#head] as RevisionEvents;
       this.#events -= oldest.events.length;
       this.#bytes -= sizeOf(oldest);
@@ -74,9 +80,17 @@ export class WatchLog {
   }
 
   /** See `MvccReader.eventsBetween`. */
-  between(backend: Backend, span: Span, from: number, to: number, limit: number): { revisions: RevisionEvents[]; next: Revision } {
+  between(
+    backend: Backend,
+    span: Span,
+    from: number,
+    to: number,
+    limit: number,
+  ): { revisions: RevisionEvents[]; next: Revision } {
     const oldest = this.#tail[this.#head];
-    return oldest !== undefined && from >= oldest.revision ? this.#fromTail(span, from, to, limit) : fromBackend(backend, span, from, to, limit);
+    return oldest !== undefined && from >= oldest.revision
+      ? this.#fromTail(span, from, to, limit)
+      : fromBackend(backend, span, from, to, limit);
   }
 
   #fromTail(span: Span, from: number, to: number, limit: number): { revisions: RevisionEvents[]; next: Revision } {
@@ -87,14 +101,21 @@ export class WatchLog {
       const all = this.#at(main);
       if (all === undefined) break;
       const events = all.events.filter((event) => spanHas(span, keyText(event.kv.key)));
-      if (events.length > 0) revisions.push(events.length === all.events.length ? all : { revision: all.revision, events });
+      if (events.length > 0)
+        revisions.push(events.length === all.events.length ? all : { revision: all.revision, events });
       matched += events.length;
     }
     return { revisions, next: main as Revision };
   }
 }
 
-function fromBackend(backend: Backend, span: Span, from: number, to: number, limit: number): { revisions: RevisionEvents[]; next: Revision } {
+function fromBackend(
+  backend: Backend,
+  span: Span,
+  from: number,
+  to: number,
+  limit: number,
+): { revisions: RevisionEvents[]; next: Revision } {
   const revisions: RevisionEvents[] = [];
   let current: { revision: Revision; events: MvccEvent[] } | undefined;
   let matched = 0;
