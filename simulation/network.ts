@@ -53,9 +53,9 @@ export class SimulatedNetwork {
     this.#ports.set(id, port);
     return {
       send: (to, bytes) => {
-        if (life.alive) this.#send(id, to, bytes.slice());
+        if (life.alive) this.#send(id, to, new Uint8Array(bytes));
       },
-      request: (to, method, body, signal) => this.#request(id, life, to, method, body.slice(), signal),
+      request: (to, method, body, signal) => this.#request(id, life, to, method, new Uint8Array(body), signal),
       sendSnapshot: (to, stream, signal) => this.#sendSnapshot(id, life, to, stream, signal),
       receive: (handler) => {
         port.handler = handler;
@@ -127,7 +127,7 @@ export class SimulatedNetwork {
     for (let i = 0; i < copies; i++) {
       this.#world.after(this.#delay(from, to), `arrive ${name} ${bytes.length}`, () => {
         // What was in the air when the link was cut is lost too.
-        if (!this.#link(from, to).cut) this.#open(to)?.handler?.message(from, bytes.slice());
+        if (!this.#link(from, to).cut) this.#open(to)?.handler?.message(from, new Uint8Array(bytes));
       });
     }
   }

@@ -44,7 +44,8 @@ export class SnapshotPipe {
   async #next(): Promise<Uint8Array | undefined> {
     const { done, value } = await this.#source.next();
     if (done === true) return undefined;
-    const chunk = value.slice();
+    // A copy: a Buffer's own `slice` would share the sender's memory.
+    const chunk = new Uint8Array(value);
     await this.#carry(chunk);
     return chunk;
   }

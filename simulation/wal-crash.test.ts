@@ -34,7 +34,10 @@ async function trial(seed: number, wrap: (disk: Disk) => Disk = (disk) => disk):
     };
     const { wal, contents } = await runUntilSettled(world, boot());
     const read = contents?.entries ?? [];
-    for (const one of read) expect(one, `seed ${seed}: only what was saved`).toEqual(offered.get(`${one.index}/${one.term}`));
+    for (const one of read) {
+      const saved = offered.get(`${one.index}/${one.term}`);
+      if (saved === undefined || Buffer.compare(saved.data, one.data) !== 0) expect(one, `seed ${seed}: only what was saved`).toEqual(saved);
+    }
     expect(read.length, `seed ${seed}: what was promised is there`).toBeGreaterThanOrEqual(promised);
     expect(contents?.hardState.commit ?? 0).toBeLessThanOrEqual(read.length);
 

@@ -9,7 +9,7 @@ export interface WorldOptions {
   readonly keepTrace?: boolean;
 }
 
-/** Why a run ended: the condition came true, simulated time was up, or nothing was left to happen. */
+/** Why a run ended: the condition came true, simulated time was up, or nothing was left to happen (then time is up as well). */
 export type RunEnd = "done" | "time" | "idle";
 
 export interface Timer {
@@ -110,7 +110,10 @@ export class World {
     for (;;) {
       if (options.done?.() === true) return "done";
       const next = this.#heap.peek();
-      if (next === undefined) return "idle";
+      if (next === undefined) {
+        if (Number.isFinite(endUs)) this.#nowUs = endUs;
+        return "idle";
+      }
       if (next.timeUs > endUs) {
         this.#nowUs = endUs;
         return "time";

@@ -197,7 +197,7 @@ export function decodeEntry(data: Uint8Array): Entry {
   // A hard state without a vote has the same shape.
   if (entry.term === 0n || entry.index === 0n) throw new RangeError("an entry without term or index");
   // A copy: a view would keep the whole segment's buffer alive.
-  return { type: entry.type === raftpb.EntryType.EntryNormal ? "normal" : "confChange", term: safe(entry.term) as Term, index: safe(entry.index) as Index, data: entry.data.slice() };
+  return { type: entry.type === raftpb.EntryType.EntryNormal ? "normal" : "confChange", term: safe(entry.term) as Term, index: safe(entry.index) as Index, data: new Uint8Array(entry.data) };
 }
 
 /** etcdserverpb.Metadata {NodeID = 1, ClusterID = 2}. */
