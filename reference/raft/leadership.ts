@@ -5,7 +5,17 @@ import { Progress } from "./progress.ts";
 import { quorumSize, reachedByQuorum } from "./quorum.ts";
 import { decodeRound, encodeRound, ReadQueue, type ReadRequest } from "./read-index.ts";
 import type { Outbox } from "./ready.ts";
-import { NOBODY, type ConfChange, type Entry, type Index, type Message, type NodeId, type ProgressStatus, type PureRules, type Term } from "./types.ts";
+import {
+  NOBODY,
+  type ConfChange,
+  type Entry,
+  type Index,
+  type Message,
+  type NodeId,
+  type ProgressStatus,
+  type PureRules,
+  type Term,
+} from "./types.ts";
 
 const NO_ENTRIES: readonly Entry[] = [];
 const EMPTY = new Uint8Array(0);
@@ -48,7 +58,14 @@ export class Leadership {
   #ticksSinceHeartbeat = 0;
   #ticksSinceQuorumCheck = 0;
 
-  constructor(id: NodeId, term: Term, log: RaftLog, membership: Membership, outbox: Outbox, options: LeadershipOptions) {
+  constructor(
+    id: NodeId,
+    term: Term,
+    log: RaftLog,
+    membership: Membership,
+    outbox: Outbox,
+    options: LeadershipOptions,
+  ) {
     this.#id = id;
     this.#term = term;
     this.#log = log;
@@ -80,7 +97,7 @@ export class Leadership {
   }
 
   propose(type: Entry["type"], data: Uint8Array): "accepted" | "dropped" {
-    if (this.#transferee !== NOBODY) return "dropped";
+    if (this.#transferee !== NOBODY || !this.#membership.isVoter(this.#id)) return "dropped";
     const exceeds = this.#uncommittedBytes + data.byteLength > this.#options.maxUncommittedBytes;
     if (exceeds && this.#uncommittedBytes > 0 && data.byteLength > 0) return "dropped";
     if (type === "confChange") {
@@ -104,7 +121,8 @@ export class Leadership {
   /** Raft 5.3 and 5.4.2. The leader counts itself only as far as its own disk has got. */
   advanceCommit(): void {
     const index = reachedByQuorum(this.#membership.voters, (id) =>
-      id === this.#id ? this.#log.unstable.durable : (this.#progress.get(id)?.match ?? 0)) as Index;
+      id === this.#id ? this.#log.unstable.durable : (this.#progress.get(id)?.match ?? 0),
+    ) as Index;
     const before = this.#log.committed;
     if (index <= before) return;
     const entryTerm = this.#log.term(index);
@@ -155,7 +173,8 @@ export class Leadership {
 
   #confirmReads(): void {
     const round = reachedByQuorum(this.#membership.voters, (id) =>
-      id === this.#id ? this.#reads.lastRound : (this.#progress.get(id)?.answeredRound ?? 0));
+      id === this.#id ? this.#reads.lastRound : (this.#progress.get(id)?.answeredRound ?? 0),
+    );
     for (const answer of this.#reads.confirm(round)) {
       const { from, index, context } = answer;
       if (from === this.#id) this.#outbox.answerRead({ index, context });
@@ -169,7 +188,14 @@ export class Leadership {
     for (const [to, progress] of this.#progress) {
       // Never beyond `match`: past it the follower's log may differ from ours.
       const commit = Math.min(progress.match, this.#log.committed) as Index;
-      this.#outbox.send({ type: "heartbeat", to, from: this.#id, term: this.#term, commit, ...(context === undefined ? {} : { context }) });
+      this.#outbox.send({
+        type: "heartbeat",
+        to,
+        from: this.#id,
+        term: this.#term,
+        commit,
+        ...(context === undefined ? {} : { context }),
+      });
     }
   }
 
@@ -177,7 +203,10 @@ export class Leadership {
   tick(): boolean {
     this.#ticksSinceHeartbeat++;
     this.#ticksSinceQuorumCheck++;
-    if (this.#transferee !== NOBODY && ++this.#ticksOfTransfer >= this.#options.electionTicks) this.#transferee = NOBODY;
+    if (this.#transferee !== NOBODY && ++this.#ticksOfTransfer >= this.#options.electionTicks) {
+      this.#transferee = NOBODY;
+      this.#handOverIfRemoved();
+    }
     if (this.#ticksSinceQuorumCheck >= this.#options.electionTicks) {
       this.#ticksSinceQuorumCheck = 0;
       if (this.#options.checkQuorum && !this.#heardFromQuorum()) return false;
@@ -221,7 +250,16 @@ export class Leadership {
     const entries = progress.inflights.full
       ? NO_ENTRIES
       : this.#log.slice(progress.next, this.#log.lastIndex, this.#options.maxBytesPerAppend);
-    this.#outbox.send({ type: "append", to, from: this.#id, term: this.#term, index, logTerm, entries, commit: this.#log.committed });
+    this.#outbox.send({
+      type: "append",
+      to,
+      from: this.#id,
+      term: this.#term,
+      index,
+      logTerm,
+      entries,
+      commit: this.#log.committed,
+    });
     progress.sent((index + entries.length) as Index, entries.length, this.#log.committed);
     return true;
   }
@@ -272,12 +310,26 @@ export class Leadership {
     for (const member of this.#membership.everyone()) {
       if (!this.#progress.has(member)) this.#follow(member);
     }
-    for (const member of [...this.#progress.keys()]) {
+    for (const member of this.#progress.keys()) {
       if (!this.#membership.has(member)) this.#progress.delete(member);
     }
     if (!this.#membership.isVoter(this.#transferee)) this.#transferee = NOBODY;
     this.advanceCommit();
     this.#confirmReads();
+    this.#handOverIfRemoved();
+  }
+
+  /**
+   * A leader that is no voter any more counts for nothing but leads on until a voter has taken over (Raft thesis 4.2.2): it may be
+   * the only one to know that its removal is committed, and the others could not elect anyone without its vote.
+   */
+  #handOverIfRemoved(): void {
+    if (this.#membership.isVoter(this.#id)) return;
+    let best = NOBODY;
+    for (const id of this.#membership.voters) {
+      if (best === NOBODY || (this.#progress.get(id)?.match ?? 0) > (this.#progress.get(best)?.match ?? 0)) best = id;
+    }
+    this.transfer(best);
   }
 
   progress(): ReadonlyMap<NodeId, ProgressStatus> {

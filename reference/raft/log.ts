@@ -54,10 +54,25 @@ export class RaftLog {
     }
     // The commit index is written without a sync, so the state machine may be ahead of what the log remembers of it.
     this.applied = Math.max(start.applied, start.snapshot.index) as Index;
-    this.committed = Math.max(start.commit, this.applied) as Index;
+    this.committed = Math.max(start.commit, this.applied, this.#committedByLaterConfChange()) as Index;
     this.applying = this.applied;
-    assert(this.committed <= this.lastIndex, `the log ends at ${this.lastIndex}, before ${this.committed} which is committed: entries were lost`);
+    assert(
+      this.committed <= this.lastIndex,
+      `the log ends at ${this.lastIndex}, before ${this.committed} which is committed: entries were lost`,
+    );
     this.unstable = new Unstable(this.lastIndex);
+  }
+
+  /**
+   * A leader proposes a membership change only after it applied the one before: so the last but one in a log is committed, even if
+   * a torn write kept these entries and lost the commit index that came with them. Else this member could campaign with a membership
+   * two changes old, whose majority need not meet the present one.
+   */
+  #committedByLaterConfChange(): Index {
+    const last = this.#entries.findLastIndex((entry) => entry.type === "confChange");
+    const before =
+      last <= 0 ? undefined : this.#entries.slice(0, last).findLast((entry) => entry.type === "confChange");
+    return before?.index ?? this.snapshotIndex;
   }
 
   get firstIndex(): Index {
@@ -119,7 +134,10 @@ export class RaftLog {
   /** Returns whether the commit index moved. */
   commitTo(index: Index): boolean {
     if (index <= this.committed) return false;
-    assert(index <= this.lastIndex, `${index} is committed but the log ends at ${this.lastIndex}: acknowledged entries were lost`);
+    assert(
+      index <= this.lastIndex,
+      `${index} is committed but the log ends at ${this.lastIndex}: acknowledged entries were lost`,
+    );
     this.committed = index;
     return true;
   }

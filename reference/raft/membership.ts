@@ -60,7 +60,9 @@ export function encodeConfChange(change: ConfChange, context: Uint8Array): Uint8
 }
 
 /** `undefined` for a kind of change that this store does not know: the edge then refuses it. Throws on malformed bytes. */
-export function decodeConfChange(data: Uint8Array): { readonly change: ConfChange; readonly context: Uint8Array } | undefined {
+export function decodeConfChange(
+  data: Uint8Array,
+): { readonly change: ConfChange; readonly context: Uint8Array } | undefined {
   const wire = WireConfChange.decode(data);
   const type = ourType(wire.type);
   return type === undefined ? undefined : { change: { type, node: wire.nodeId as NodeId }, context: wire.context };

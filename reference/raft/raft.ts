@@ -5,8 +5,23 @@ import { encodeConfChange, Membership } from "./membership.ts";
 import { inGroups, Outbox } from "./ready.ts";
 import { pureRules } from "./rules.ts";
 import {
-  NOBODY, type ConfChange, type ConfState, type Entry, type HardState, type Index, type Message, type MessageType, type NodeId,
-  type PureRules, type RaftConfig, type RaftCore, type RaftStatus, type Ready, type Role, type SoftState, type Term,
+  NOBODY,
+  type ConfChange,
+  type ConfState,
+  type Entry,
+  type HardState,
+  type Index,
+  type Message,
+  type MessageType,
+  type NodeId,
+  type PureRules,
+  type RaftConfig,
+  type RaftCore,
+  type RaftStatus,
+  type Ready,
+  type Role,
+  type SoftState,
+  type Term,
 } from "./types.ts";
 
 /**
@@ -53,7 +68,12 @@ class Raft implements RaftCore {
     this.#term = config.hardState.term;
     this.#vote = config.hardState.vote;
     this.#membership = new Membership(config.confState);
-    this.#log = new RaftLog({ snapshot: config.snapshot, entries: config.entries, commit: config.hardState.commit, applied: config.applied });
+    this.#log = new RaftLog({
+      snapshot: config.snapshot,
+      entries: config.entries,
+      commit: config.hardState.commit,
+      applied: config.applied,
+    });
     this.#outbox = new Outbox(this.#soft(), config.hardState);
     this.#drawPatience();
   }
@@ -98,8 +118,12 @@ class Raft implements RaftCore {
 
   /** A member with a change that is committed but not applied here would count with a membership that is gone. */
   get #mayCampaign(): boolean {
-    return this.#role !== "leader" && this.#membership.isVoter(this.#id)
-      && this.#log.unstable.snapshot === undefined && !this.#log.hasUnappliedConfChange();
+    return (
+      this.#role !== "leader" &&
+      this.#membership.isVoter(this.#id) &&
+      this.#log.unstable.snapshot === undefined &&
+      !this.#log.hasUnappliedConfChange()
+    );
   }
 
   #campaign(kind: "preVote" | "vote", isTransferred: boolean): void {
@@ -114,7 +138,12 @@ class Raft implements RaftCore {
     for (const to of this.#membership.voters) {
       if (to === this.#id) continue;
       const request: Message = {
-        type: kind, to, from: this.#id, term, index: this.#log.lastIndex, logTerm: this.#log.lastTerm,
+        type: kind,
+        to,
+        from: this.#id,
+        term,
+        index: this.#log.lastIndex,
+        logTerm: this.#log.lastTerm,
         ...(isTransferred ? { context: transferContext } : {}),
       };
       // A candidacy is a vote for oneself: it may be heard of once that vote cannot be forgotten. A pre-vote promises nothing.
@@ -136,7 +165,10 @@ class Raft implements RaftCore {
 
   #becomeLeader(): void {
     this.#enter("leader", this.#id);
-    this.#leadership = new Leadership(this.#id, this.#term, this.#log, this.#membership, this.#outbox, { ...this.#config, rules: this.#rules });
+    this.#leadership = new Leadership(this.#id, this.#term, this.#log, this.#membership, this.#outbox, {
+      ...this.#config,
+      rules: this.#rules,
+    });
   }
 
   // --- messages ---
@@ -172,7 +204,8 @@ class Raft implements RaftCore {
         this.#leadership?.onHeartbeatResponse(m);
         break;
       case "readIndexResponse":
-        if (m.index !== undefined && m.context !== undefined) this.#outbox.answerRead({ index: m.index, context: m.context });
+        if (m.index !== undefined && m.context !== undefined)
+          this.#outbox.answerRead({ index: m.index, context: m.context });
         break;
       case "transferLeader":
         if (m.context !== undefined) this.transferLeader(decodeMember(m.context));
@@ -210,7 +243,8 @@ class Raft implements RaftCore {
       case "snapshot":
         // With pre-vote or leases a member in a later term cannot get through to an old leader by campaigning:
         // the answer's term makes it step down. It acknowledges nothing.
-        if (this.#config.checkQuorum || this.#config.preVote) this.#promise("appendResponse", m.from, { index: 0 as Index });
+        if (this.#config.checkQuorum || this.#config.preVote)
+          this.#promise("appendResponse", m.from, { index: 0 as Index });
         break;
       case "preVote":
         this.#promise("preVoteResponse", m.from, { reject: true });
@@ -228,7 +262,10 @@ class Raft implements RaftCore {
   }
 
   #onVoteRequest(m: Message, kind: "vote" | "preVote"): void {
-    const isFree = this.#vote === m.from || (this.#vote === NOBODY && this.#leader === NOBODY) || (kind === "preVote" && m.term > this.#term);
+    const isFree =
+      this.#vote === m.from ||
+      (this.#vote === NOBODY && this.#leader === NOBODY) ||
+      (kind === "preVote" && m.term > this.#term);
     // Raft 5.4.1. A learner answers too: it may be a voter already without knowing.
     const grants = isFree && this.#log.isUpToDate(m.index ?? (0 as Index), m.logTerm ?? (0 as Term));
     if (kind === "preVote") {
@@ -269,7 +306,10 @@ class Raft implements RaftCore {
     this.#log.commitTo(m.commit ?? (0 as Index));
     // Sent at once: it says who leads now, and no promise rests on it.
     this.#outbox.send({
-      type: "heartbeatResponse", to: m.from, from: this.#id, term: this.#term,
+      type: "heartbeatResponse",
+      to: m.from,
+      from: this.#id,
+      term: this.#term,
       ...(m.context === undefined ? {} : { context: m.context }),
     });
   }
@@ -284,7 +324,12 @@ class Raft implements RaftCore {
     }
     if (!this.#log.matches(index, logTerm)) {
       const hint = this.#log.lastOfTermAtMost(index, logTerm);
-      this.#promise("appendResponse", m.from, { index, reject: true, rejectHint: hint, logTerm: this.#log.term(hint) ?? (0 as Term) });
+      this.#promise("appendResponse", m.from, {
+        index,
+        reject: true,
+        rejectHint: hint,
+        logTerm: this.#log.term(hint) ?? (0 as Term),
+      });
       return;
     }
     const last = this.#log.appendAfter(index, m.entries ?? []);
@@ -351,13 +396,20 @@ class Raft implements RaftCore {
 
   readIndex(context: Uint8Array): void {
     if (this.#leadership !== undefined) this.#leadership.read({ from: this.#id, context });
-    else if (this.#leader !== NOBODY) this.#outbox.send({ type: "readIndex", to: this.#leader, from: this.#id, term: 0 as Term, context });
+    else if (this.#leader !== NOBODY)
+      this.#outbox.send({ type: "readIndex", to: this.#leader, from: this.#id, term: 0 as Term, context });
   }
 
   transferLeader(to: NodeId): void {
     if (this.#leadership !== undefined) this.#leadership.transfer(to);
     else if (this.#leader !== NOBODY) {
-      this.#outbox.send({ type: "transferLeader", to: this.#leader, from: this.#id, term: this.#term, context: encodeMember(to) });
+      this.#outbox.send({
+        type: "transferLeader",
+        to: this.#leader,
+        from: this.#id,
+        term: this.#term,
+        context: encodeMember(to),
+      });
     }
   }
 
@@ -365,11 +417,6 @@ class Raft implements RaftCore {
     if (change !== undefined) {
       this.#membership.apply(change);
       this.#leadership?.reconfigured();
-      if (this.#leadership !== undefined && !this.#membership.isVoter(this.#id)) {
-        // The others learn that the removal is committed before this member falls silent.
-        this.#leadership.flush();
-        this.#becomeFollower(this.#term, NOBODY);
-      }
     }
     return this.#membership.state();
   }
@@ -417,8 +464,15 @@ class Raft implements RaftCore {
 
   status(): RaftStatus {
     return {
-      id: this.#id, term: this.#term, vote: this.#vote, leader: this.#leader, role: this.#role,
-      commit: this.#log.committed, applied: this.#log.applied, firstIndex: this.#log.firstIndex, lastIndex: this.#log.lastIndex,
+      id: this.#id,
+      term: this.#term,
+      vote: this.#vote,
+      leader: this.#leader,
+      role: this.#role,
+      commit: this.#log.committed,
+      applied: this.#log.applied,
+      firstIndex: this.#log.firstIndex,
+      lastIndex: this.#log.lastIndex,
       confState: this.#membership.state(),
       progress: this.#leadership?.progress() ?? new Map(),
     };

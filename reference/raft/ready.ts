@@ -36,8 +36,15 @@ export class Outbox {
     const snapshot = log.unstable.takeSnapshot();
     const entries = log.takeUnwritten();
     const committed = log.takeCommitted();
-    const nothing = !softChanged && !hardChanged && snapshot === undefined && entries.length === 0 && committed.length === 0
-      && this.#messages.length === 0 && this.#afterPersist.length === 0 && this.#readStates.length === 0;
+    const nothing =
+      !softChanged &&
+      !hardChanged &&
+      snapshot === undefined &&
+      entries.length === 0 &&
+      committed.length === 0 &&
+      this.#messages.length === 0 &&
+      this.#afterPersist.length === 0 &&
+      this.#readStates.length === 0;
     if (nothing) return undefined;
 
     const ready: Ready = {
@@ -50,7 +57,11 @@ export class Outbox {
       committed,
       readStates: this.#readStates,
       // A repeated acknowledgement promises entries that an earlier Ready handed out: it has to wait for those too.
-      mustSync: promiseChanged || snapshot !== undefined || entries.length > 0 || (this.#afterPersist.length > 0 && waitedForDisk),
+      mustSync:
+        promiseChanged ||
+        snapshot !== undefined ||
+        entries.length > 0 ||
+        (this.#afterPersist.length > 0 && waitedForDisk),
     };
     this.#soft = soft;
     this.#hard = hard;

@@ -38,7 +38,8 @@ describe("whatever the network, the disks and the crashes do", () => {
 
   it("the cluster works again once faults end", () => {
     // Without leases and pre-vote a removed member that never heard of it may disturb elections for ever (Raft thesis 4.2.3).
-    const worlds = anyWorld.map((world) => ({ ...world, preVote: true, checkQuorum: true }));
+    // And a leader that removes itself and crashes may have been the only one to know: nobody is left who could be elected.
+    const worlds = anyWorld.map((world) => ({ ...world, preVote: true, checkQuorum: true, removesLeaders: false }));
     fc.assert(
       property({ ...usual, worlds }, (run) => {
         expect(run.recovers(200), "one leader, one log, a new entry and a read").toBe(true);
@@ -51,7 +52,15 @@ describe("whatever the network, the disks and the crashes do", () => {
 
 /** Plain enough that nothing but the planted rule stands between a stale leader and harm. */
 const hostile: World = {
-  voters: 3, preVote: false, checkQuorum: false, maxBytesPerAppend: 1, maxInflightAppends: 16, isDiskSlow: false, isApplySlow: false, seed: 0,
+  voters: 3,
+  preVote: false,
+  checkQuorum: false,
+  maxBytesPerAppend: 1,
+  maxInflightAppends: 16,
+  isDiskSlow: false,
+  isApplySlow: false,
+  removesLeaders: true,
+  seed: 0,
 };
 const always = () => true;
 
@@ -80,7 +89,13 @@ interface Hunt {
 const hunts: readonly Hunt[] = [
   {
     planted: "entries of earlier terms commit by counting",
-    trial: { ...usual, plant: { rules: { ...pureRules, mayCommit: always } }, worlds: fc.constant(hostile), steps: duelStep, maxSteps: 100 },
+    trial: {
+      ...usual,
+      plant: { rules: { ...pureRules, mayCommit: always } },
+      worlds: fc.constant(hostile),
+      steps: duelStep,
+      maxSteps: 100,
+    },
     breaks: ["leader completeness"],
   },
   {
@@ -105,7 +120,8 @@ const runsPerSeed = 1000;
 
 describe("the search finds what is broken", () => {
   it.each(hunts)("$planted", ({ trial, breaks }) => {
-    const found = seeds.values()
+    const found = seeds
+      .values()
       .map((seed) => fc.check(property(trial), { seed, numRuns: runsPerSeed, endOnFailure: true }))
       .find((details) => details.failed);
     expect(found, `a violation within ${seeds.length} seeds of ${runsPerSeed} runs`).toBeDefined();

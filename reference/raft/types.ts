@@ -48,12 +48,20 @@ export interface SnapshotMetadata {
 }
 
 export type MessageType =
-  | "append" | "appendResponse"
-  | "vote" | "voteResponse" | "preVote" | "preVoteResponse"
-  | "heartbeat" | "heartbeatResponse"
+  | "append"
+  | "appendResponse"
+  | "vote"
+  | "voteResponse"
+  | "preVote"
+  | "preVoteResponse"
+  | "heartbeat"
+  | "heartbeatResponse"
   | "snapshot"
-  | "propose" | "readIndex" | "readIndexResponse"
-  | "transferLeader" | "timeoutNow";
+  | "propose"
+  | "readIndex"
+  | "readIndexResponse"
+  | "transferLeader"
+  | "timeoutNow";
 
 /** One message between members; absent fields have no meaning for the type. Encoded as raftpb.Message by `reference/transport`. */
 export interface Message {
@@ -136,7 +144,10 @@ export interface RaftCore {
   proposeConfChange(change: ConfChange, context: Uint8Array): "accepted" | "dropped";
   /** Asks for a ReadState with this context; any member may ask (a follower forwards). May be lost: the edge retries with a new context. */
   readIndex(context: Uint8Array): void;
-  /** The edge applied a committed confChange entry: it takes effect now. `undefined` = the change was refused, nothing happens. */
+  /**
+   * The edge applied a committed confChange entry: it takes effect now. `undefined` = the change was refused, nothing happens.
+   * A leader that is removed hands over to a voter first; the edge should let it run until it no longer leads.
+   */
   applyConfChange(change: ConfChange | undefined): ConfState;
   transferLeader(to: NodeId): void;
   campaign(): void;

@@ -8,7 +8,10 @@ export interface ClusterOptions {
   readonly learners: readonly number[];
   /** Running, but in nobody's membership yet. */
   readonly spares: readonly number[];
-  readonly tuning: Omit<RaftConfig, "id" | "confState" | "hardState" | "snapshot" | "entries" | "applied" | "random" | "rules">;
+  readonly tuning: Omit<
+    RaftConfig,
+    "id" | "confState" | "hardState" | "snapshot" | "entries" | "applied" | "random" | "rules"
+  >;
   readonly rules: PureRules;
   random(member: NodeId): { below(bound: number): number };
   /** A planted bug around the core. */
@@ -16,8 +19,13 @@ export interface ClusterOptions {
 }
 
 export const usualTuning: ClusterOptions["tuning"] = {
-  electionTicks: 10, heartbeatTicks: 1, preVote: true, checkQuorum: true,
-  maxBytesPerAppend: 1024, maxInflightAppends: 8, maxUncommittedBytes: 64 * 1024,
+  electionTicks: 10,
+  heartbeatTicks: 1,
+  preVote: true,
+  checkQuorum: true,
+  maxBytesPerAppend: 1024,
+  maxInflightAppends: 8,
+  maxUncommittedBytes: 64 * 1024,
 };
 
 /** Several members in one process and the messages between them, each moved by hand. */
@@ -37,16 +45,19 @@ export class Cluster {
     const confState: ConfState = { voters: voters.map(nodeId), learners: learners.map(nodeId) };
     for (const id of [...voters, ...learners, ...spares].map(nodeId)) {
       const random = options.random(id);
-      this.members.set(id, new Member(id, confState, {
-        monitor: this.monitor,
-        start: (config) => {
-          const core = createRaft({ ...config, ...tuning, random, rules });
-          return options.decorate?.(core) ?? core;
-        },
-        send: (message) => this.#send(message),
-        applied: (member, entry) => this.onApplied(member, entry),
-        read: (member, state) => this.onRead(member, state),
-      }));
+      this.members.set(
+        id,
+        new Member(id, confState, {
+          monitor: this.monitor,
+          start: (config) => {
+            const core = createRaft({ ...config, ...tuning, random, rules });
+            return options.decorate?.(core) ?? core;
+          },
+          send: (message) => this.#send(message),
+          applied: (member, entry) => this.onApplied(member, entry),
+          read: (member, state) => this.onRead(member, state),
+        }),
+      );
     }
   }
 

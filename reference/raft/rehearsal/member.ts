@@ -1,7 +1,18 @@
 import { InvariantViolation } from "../../../seams/assert.ts";
 import { decodeConfChange } from "../membership.ts";
 import type {
-  ConfState, Entry, HardState, Index, Message, NodeId, RaftConfig, RaftCore, ReadState, Ready, SnapshotMetadata, Term,
+  ConfState,
+  Entry,
+  HardState,
+  Index,
+  Message,
+  NodeId,
+  RaftConfig,
+  RaftCore,
+  ReadState,
+  Ready,
+  SnapshotMetadata,
+  Term,
 } from "../types.ts";
 import type { LogView, SafetyMonitor } from "./safety.ts";
 
@@ -159,7 +170,8 @@ export class Member implements LogView {
     const status = this.core?.status();
     if (status === undefined) return;
     // An only voter needs no answer to lead, and keeps its term to itself until it is durable.
-    const isPrivate = status.confState.voters.length === 1 && status.role === "leader" && this.#disk.hardState.term < status.term;
+    const isPrivate =
+      status.confState.voters.length === 1 && status.role === "leader" && this.#disk.hardState.term < status.term;
     if (!isPrivate) this.#tellAppends(ready.entries);
     if (status.role === "leader" && !isPrivate) monitor.leads(this.id, this.life, status.term, this);
     for (let i = this.#commitSeen + 1; i <= status.commit; i++) {

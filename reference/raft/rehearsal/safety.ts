@@ -1,7 +1,12 @@
 import type { Entry, Index, NodeId, Term } from "../types.ts";
 
 export type Property =
-  | "election safety" | "log matching" | "leader completeness" | "state machine safety" | "linearizable reads" | "invariant";
+  | "election safety"
+  | "log matching"
+  | "leader completeness"
+  | "state machine safety"
+  | "linearizable reads"
+  | "invariant";
 
 export interface Violation {
   readonly property: Property;
@@ -50,7 +55,10 @@ export class SafetyMonitor {
     this.#leaders.set(term, name);
     for (const [index, { entryTerm, inTerm }] of this.#committed) {
       if (inTerm >= term || index <= log.snapshotIndex || log.termAt(index) === entryTerm) continue;
-      this.#report("leader completeness", `${id} leads term ${term} without entry ${index}/${entryTerm}, committed in term ${inTerm}`);
+      this.#report(
+        "leader completeness",
+        `${id} leads term ${term} without entry ${index}/${entryTerm}, committed in term ${inTerm}`,
+      );
       return;
     }
   }
@@ -60,14 +68,18 @@ export class SafetyMonitor {
     const content = `${termBefore}:${entry.type}:${text(entry.data)}`;
     const known = this.#entries.get(key);
     if (known === undefined) this.#entries.set(key, content);
-    else if (known !== content) this.#report("log matching", `entry ${key} is ${known} elsewhere and ${content} on ${id}`);
+    else if (known !== content)
+      this.#report("log matching", `entry ${key} is ${known} elsewhere and ${content} on ${id}`);
   }
 
   commits(id: NodeId, index: Index, entryTerm: Term, inTerm: Term): void {
     const known = this.#committed.get(index);
     if (known === undefined) this.#committed.set(index, { entryTerm, inTerm });
     else if (known.entryTerm !== entryTerm) {
-      this.#report("leader completeness", `${id} commits ${index}/${entryTerm}, but ${index}/${known.entryTerm} was committed in term ${known.inTerm}`);
+      this.#report(
+        "leader completeness",
+        `${id} commits ${index}/${entryTerm}, but ${index}/${known.entryTerm} was committed in term ${known.inTerm}`,
+      );
     } else if (inTerm < known.inTerm) known.inTerm = inTerm;
   }
 
@@ -75,7 +87,8 @@ export class SafetyMonitor {
     const content = `${entry.term}:${entry.type}:${text(entry.data)}`;
     const known = this.#applied.get(entry.index);
     if (known === undefined) this.#applied.set(entry.index, content);
-    else if (known !== content) this.#report("state machine safety", `${id} applies ${content} at ${entry.index}, others ${known}`);
+    else if (known !== content)
+      this.#report("state machine safety", `${id} applies ${content} at ${entry.index}, others ${known}`);
     if (entry.index > this.#lastApplied) this.#lastApplied = entry.index;
   }
 
@@ -85,7 +98,8 @@ export class SafetyMonitor {
   }
 
   reads(id: NodeId, index: Index, mustSee: Index): void {
-    if (index < mustSee) this.#report("linearizable reads", `${id} reads at ${index} what was at ${mustSee} when the read began`);
+    if (index < mustSee)
+      this.#report("linearizable reads", `${id} reads at ${index} what was at ${mustSee} when the read began`);
   }
 }
 

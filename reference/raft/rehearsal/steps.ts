@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { seededRandom } from "../../../seams/random.ts";
 import type { ConfChange, PureRules, RaftCore } from "../types.ts";
-import { Cluster, nodeId, usualTuning } from "./cluster.ts";
+import { Cluster, usualTuning } from "./cluster.ts";
 import type { Member } from "./member.ts";
 
 /**
@@ -30,6 +30,8 @@ export interface World {
   readonly maxInflightAppends: number;
   readonly isDiskSlow: boolean;
   readonly isApplySlow: boolean;
+  /** Whether a leader may be asked to remove itself. */
+  readonly removesLeaders: boolean;
   readonly seed: number;
 }
 
@@ -41,7 +43,12 @@ function alone<K extends "campaign" | "crash" | "restart" | "propose" | "read" |
   return fc.record({ do: fc.constant(what), member });
 }
 
-const elect = fc.record({ do: fc.constant("elect" as const), member, rounds: fc.integer({ min: 2, max: 7 }), without: member });
+const elect = fc.record({
+  do: fc.constant("elect" as const),
+  member,
+  rounds: fc.integer({ min: 2, max: 7 }),
+  without: member,
+});
 
 /** Leaders that follow each other quickly, each heard by some only: what Raft's figure 8 is made of. */
 export const duelStep: fc.Arbitrary<Step> = fc.oneof(
@@ -51,14 +58,23 @@ export const duelStep: fc.Arbitrary<Step> = fc.oneof(
 
 /** Weighted so that leaders come and go, and entries commit often enough for something to be lost. */
 export const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("deliverOldest" as const), count: fc.integer({ min: 1, max: 8 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant("deliverOldest" as const), count: fc.integer({ min: 1, max: 8 }) }),
+  },
   { weight: 10, arbitrary: fc.record({ do: fc.constant("deliver" as const), position }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant("calm" as const), rounds: fc.integer({ min: 1, max: 9 }), without: member }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant("calm" as const), rounds: fc.integer({ min: 1, max: 9 }), without: member }),
+  },
   { weight: 6, arbitrary: elect },
   { weight: 2, arbitrary: alone("campaign") },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("drop" as const), position }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("duplicate" as const), position }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("tick" as const), member, times: fc.integer({ min: 1, max: 21 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("tick" as const), member, times: fc.integer({ min: 1, max: 21 }) }),
+  },
   { weight: 6, arbitrary: alone("propose") },
   { weight: 5, arbitrary: alone("read") },
   { weight: 5, arbitrary: fc.record({ do: fc.constant("persist" as const), member, count: few }) },
@@ -72,7 +88,9 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      do: fc.constant("change" as const), member, node: member,
+      do: fc.constant("change" as const),
+      member,
+      node: member,
       type: fc.constantFrom<ConfChange["type"]>("addVoter", "addLearner", "remove"),
     }),
   },
@@ -86,6 +104,7 @@ export const anyWorld: fc.Arbitrary<World> = fc.record({
   maxInflightAppends: fc.constantFrom(1, 3, 16),
   isDiskSlow: fc.boolean(),
   isApplySlow: fc.boolean(),
+  removesLeaders: fc.boolean(),
   seed: fc.nat(),
 });
 
@@ -105,19 +124,26 @@ export class Run {
   readonly #members: readonly Member[];
   readonly #mustSee = new Map<string, Parameters<Cluster["monitor"]["reads"]>[2]>();
   readonly #voters: number;
+  readonly #removesLeaders: boolean;
   #proposals = 0;
   #reads = 0;
   #readsAnswered = 0;
 
   constructor(world: World, plant: Plant) {
     this.#voters = world.voters;
+    this.#removesLeaders = world.removesLeaders;
     const random = seededRandom(world.seed);
     const ids = Array.from({ length: world.voters + SPARES }, (_, i) => i + 1);
     this.cluster = new Cluster({
-      voters: ids.slice(0, world.voters), learners: [], spares: ids.slice(world.voters),
+      voters: ids.slice(0, world.voters),
+      learners: [],
+      spares: ids.slice(world.voters),
       tuning: {
-        ...usualTuning, preVote: world.preVote, checkQuorum: world.checkQuorum,
-        maxBytesPerAppend: world.maxBytesPerAppend, maxInflightAppends: world.maxInflightAppends,
+        ...usualTuning,
+        preVote: world.preVote,
+        checkQuorum: world.checkQuorum,
+        maxBytesPerAppend: world.maxBytesPerAppend,
+        maxInflightAppends: world.maxInflightAppends,
       },
       random: (id) => random.fork(String(id)),
       ...plant,
@@ -270,7 +296,11 @@ export class Run {
 
   #change(one: Member, change: ConfChange): void {
     one.act((core) => {
-      const { voters } = core.status().confState;
+      const {
+        role,
+        confState: { voters },
+      } = core.status();
+      if (!this.#removesLeaders && change.type !== "addVoter" && (role !== "leader" || change.node === one.id)) return;
       // Nobody can undo the removal of the last voter.
       if (change.type !== "addVoter" && voters.length === 1 && voters.includes(change.node)) return;
       core.proposeConfChange(change, new Uint8Array(0));
@@ -290,7 +320,8 @@ export class Run {
     for (let tick = 0; tick < ticks; tick++) {
       for (const one of this.#members) one.act((core) => core.tick());
       // A bounded part of what is under way each tick: members that answer each other for ever must not hold up the clock.
-      for (let left = this.cluster.inFlight.length * 20; left > 0 && this.cluster.inFlight.length > 0; left--) this.cluster.deliver(0);
+      for (let left = this.cluster.inFlight.length * 20; left > 0 && this.cluster.inFlight.length > 0; left--)
+        this.cluster.deliver(0);
       this.cluster.reportLostSnapshots();
     }
     const leader = this.#members.find((one) => one.core?.status().role === "leader");

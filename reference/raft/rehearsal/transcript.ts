@@ -70,7 +70,11 @@ class Stage {
       else throw new Error(`members: "${word}" is neither a number nor an option`);
     }
     this.#cluster = new Cluster({
-      voters: ids["members"] ?? [], learners: ids["learners"] ?? [], spares: ids["spares"] ?? [], tuning, rules,
+      voters: ids["members"] ?? [],
+      learners: ids["learners"] ?? [],
+      spares: ids["spares"] ?? [],
+      tuning,
+      rules,
       // Member n waits n ticks longer than the least: stories need to know who loses patience first.
       random: (id) => ({ below: (bound) => Number(id) % bound }),
     });
@@ -85,7 +89,10 @@ class Stage {
 
   #perform(command: string, words: readonly string[], line: string): void {
     const perform = this.#commands[command];
-    if (perform === undefined) throw new Error(`"${line}": no command is called "${command}"; there are ${Object.keys(this.#commands).join(", ")}`);
+    if (perform === undefined)
+      throw new Error(
+        `"${line}": no command is called "${command}"; there are ${Object.keys(this.#commands).join(", ")}`,
+      );
     perform(words);
     this.cluster.reportLostSnapshots();
   }
@@ -98,22 +105,26 @@ class Stage {
         for (const member of this.#some(id)) member.act((core) => core.tick());
       }
     },
-    propose: ([id, ...values]) => this.#member(id).act((core) => {
-      for (const value of values) {
-        if (core.propose(new TextEncoder().encode(value)) === "dropped") this.#events.push(`${id} drops "${value}"`);
-      }
-    }),
-    read: ([id, ...contexts]) => this.#member(id).act((core) => {
-      for (const context of contexts) {
-        this.#mustSee.set(context, this.cluster.monitor.readMustSee);
-        core.readIndex(new TextEncoder().encode(context));
-      }
-    }),
+    propose: ([id, ...values]) =>
+      this.#member(id).act((core) => {
+        for (const value of values) {
+          if (core.propose(new TextEncoder().encode(value)) === "dropped") this.#events.push(`${id} drops "${value}"`);
+        }
+      }),
+    read: ([id, ...contexts]) =>
+      this.#member(id).act((core) => {
+        for (const context of contexts) {
+          this.#mustSee.set(context, this.cluster.monitor.readMustSee);
+          core.readIndex(new TextEncoder().encode(context));
+        }
+      }),
     /** change ID addVoter|addLearner|remove ID */
-    change: ([id, type, node]) => this.#member(id).act((core) => {
-      const change = { type: changeType(type), node: this.#member(node).id };
-      if (core.proposeConfChange(change, new Uint8Array(0)) === "dropped") this.#events.push(`${id} drops the change`);
-    }),
+    change: ([id, type, node]) =>
+      this.#member(id).act((core) => {
+        const change = { type: changeType(type), node: this.#member(node).id };
+        if (core.proposeConfChange(change, new Uint8Array(0)) === "dropped")
+          this.#events.push(`${id} drops the change`);
+      }),
     transfer: ([id, to]) => this.#member(id).act((core) => core.transferLeader(this.#member(to).id)),
     unreachable: ([id, to]) => this.#member(id).act((core) => core.reportUnreachable(this.#member(to).id)),
     /** deliver [FROM->TO] [TYPE]: what is in flight now, not what comes of it */
@@ -140,7 +151,9 @@ class Stage {
     compact: ([id]) => this.#member(id).compact(),
     log: ([id]) => this.#events.push(`${id} holds ${this.#member(id).log.map(describeEntry).join(" ") || "nothing"}`),
     status: (words) => {
-      for (const member of words.length === 0 ? this.cluster.members.values() : words.map((word) => this.#member(word))) {
+      for (const member of words.length === 0
+        ? this.cluster.members.values()
+        : words.map((word) => this.#member(word))) {
         this.#events.push(member.core === undefined ? `${member.id} is down` : describeStatus(member.core.status()));
       }
     },

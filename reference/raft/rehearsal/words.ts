@@ -10,7 +10,9 @@ export function describeMessage(m: Message): string {
       return `${head}${inTerm} after ${m.index}/${m.logTerm}: ${entries === "" ? "nothing" : entries}, commit ${m.commit}`;
     }
     case "appendResponse":
-      return m.reject === true ? `${head}${inTerm} refuses ${m.index}, try ${m.rejectHint}/${m.logTerm}` : `${head}${inTerm} has ${m.index}`;
+      return m.reject === true
+        ? `${head}${inTerm} refuses ${m.index}, try ${m.rejectHint}/${m.logTerm}`
+        : `${head}${inTerm} has ${m.index}`;
     case "vote":
     case "preVote":
       return `${head}${inTerm} log ends at ${m.index}/${m.logTerm}${m.context === undefined ? "" : ` (${text(m.context)})`}`;
@@ -50,7 +52,8 @@ export function describeData(entry: Entry): string {
 
 export function describeRole(status: RaftStatus): string {
   if (status.role === "leader") return `leads term ${status.term}`;
-  if (status.role === "follower") return `follows ${status.leader === 0n ? "nobody" : status.leader} in term ${status.term}`;
+  if (status.role === "follower")
+    return `follows ${status.leader === 0n ? "nobody" : status.leader} in term ${status.term}`;
   return `is ${status.role} in term ${status.term}`;
 }
 
