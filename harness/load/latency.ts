@@ -38,10 +38,7 @@ const LONGEST_US = 3_600_000_000;
 
 /** Keeps the figures of one run. `beginNs` is where the first slice begins. */
 export function createLatencyBook(options: { readonly beginNs?: number } = {}): LatencyBook {
-  const whole = new Map<
-    string,
-    { readonly suite: string; readonly kind: string; readonly outcome: SampleOutcome; readonly histogram: Histogram }
-  >();
+  const whole = new Map<string, Recorded>();
   const successes = new SuccessTimes();
   let second = new Map<string, SliceRow>();
   let sliceFrom = options.beginNs;
@@ -74,7 +71,7 @@ export function createLatencyBook(options: { readonly beginNs?: number } = {}): 
     finish(faults, { begin, end }) {
       const times = successes.sorted();
       return [
-        { type: "latency", rows: [...whole.values()].map(latencyRow) },
+        { type: "latency", rows: [...whole.values()].map((row) => latencyRow(row)) },
         {
           type: "availability",
           longestGapNs: longestGapNs(times, begin, end),
@@ -100,21 +97,28 @@ interface SliceRow {
 
 /** Joins rows of several runs or machines, by suite, kind and outcome, through their histograms. */
 export function mergeLatencyRows(rows: readonly LatencyRow[]): readonly LatencyRow[] {
-  const merged = new Map<string, { readonly rows: LatencyRow[]; readonly histogram: Histogram }>();
-  for (const row of rows) {
-    const key = JSON.stringify([row.suite, row.kind, row.outcome]);
+  const merged = new Map<string, Merged>();
+  for (const { suite, kind, outcome, max, histogram } of rows) {
+    const key = JSON.stringify([suite, kind, outcome]);
     let into = merged.get(key);
     // A fresh one grows to what is added; one that was decoded does not.
-    if (into === undefined) merged.set(key, (into = { rows: [], histogram: newHistogram() }));
-    into.rows.push(row);
-    into.histogram.add(decodeFromCompressedBase64(row.histogram, 32));
-  }
-  return [...merged.values()].flatMap(({ rows: parts, histogram }) =>
+    if (into === undefined) merged.set(key, (into = { suite, kind, outcome, max, histogram: newHistogram() }));
     // The rows know their largest value exactly, the histogram to three digits.
-    parts
-      .slice(0, 1)
-      .map((first) => ({ ...latencyRow({ ...first, histogram }), max: Math.max(...parts.map((part) => part.max)) })),
-  );
+    into.max = Math.max(into.max, max);
+    into.histogram.add(decodeFromCompressedBase64(histogram, 32));
+  }
+  return [...merged.values()].map((row) => latencyRow(row, row.max));
+}
+
+interface Recorded {
+  readonly suite: string;
+  readonly kind: string;
+  readonly outcome: SampleOutcome;
+  readonly histogram: Histogram;
+}
+
+interface Merged extends Recorded {
+  max: number;
 }
 
 /**
@@ -136,30 +140,21 @@ function newHistogram(): Histogram {
   });
 }
 
-function percentiles(histogram: Histogram) {
-  const at = (percentile: number) => (histogram.totalCount === 0 ? 0 : histogram.getValueAtPercentile(percentile));
-  return {
-    p50: at(50),
-    p90: at(90),
-    p99: at(99),
-    p999: at(99.9),
-    max: histogram.totalCount === 0 ? 0 : histogram.maxValue,
-  };
+/** A histogram tells the upper end of a value's slot, which may lie above the largest value: no percentile is above that. */
+function percentiles(histogram: Histogram, largest = histogram.maxValue) {
+  if (histogram.totalCount === 0) return { p50: 0, p90: 0, p99: 0, p999: 0, max: 0 };
+  const at = (percentile: number) => Math.min(histogram.getValueAtPercentile(percentile), largest);
+  return { p50: at(50), p90: at(90), p99: at(99), p999: at(99.9), max: largest };
 }
 
-function latencyRow(row: {
-  readonly suite: string;
-  readonly kind: string;
-  readonly outcome: SampleOutcome;
-  readonly histogram: Histogram;
-}): LatencyRow {
-  const { suite, kind, outcome, histogram } = row;
+function latencyRow({ suite, kind, outcome, histogram }: Recorded, largest?: number): LatencyRow {
+  const count = histogram.totalCount;
   return {
     suite,
     kind,
     outcome,
-    count: histogram.totalCount,
-    ...percentiles(histogram),
+    count,
+    ...percentiles(histogram, largest),
     histogram: encodeIntoCompressedBase64(histogram),
   };
 }
