@@ -20,7 +20,8 @@ export interface LeaseHost {
   readonly stopped: boolean;
   readonly machine: StateMachine;
   readonly seams: { readonly clock: Clock; readonly network: Network };
-  propose(request: Partial<InternalRaftRequest>): Promise<ApplyResult>;
+  /** `wanted` is asked again when raft is about to get the request; no longer wanted, it is refused. */
+  propose(request: Partial<InternalRaftRequest>, wanted?: () => boolean): Promise<ApplyResult>;
   linearizable(): Promise<void>;
 }
 
@@ -37,8 +38,11 @@ export class Leases {
       clock: host.seams.clock,
       leases: () => host.machine.leases,
       revoke: (id) => {
+        // Only the leader whose clock ran out may end a lease: the next one gave it its full time again (etcd issue 15247).
+        const reign = this.#lessor.reign;
+        const wanted = () => host.isLeader && this.#lessor.leading && this.#lessor.reign === reign;
         // Lost or late: the lessor tries again. Already gone: the log said so first.
-        host.propose({ leaseRevoke: { ID: id } }).catch(() => undefined);
+        host.propose({ leaseRevoke: { ID: id } }, wanted).catch(() => undefined);
       },
     });
   }

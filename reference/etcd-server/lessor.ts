@@ -28,6 +28,7 @@ interface Deadline {
 export class Lessor {
   readonly #config: LessorConfig;
   #leading = false;
+  #reign = 0;
   readonly #deadlines = new Map<LeaseId, Instant>();
   readonly #heap: Deadline[] = [];
   /** Leases whose revocation is on its way through the log, with the time to try again. */
@@ -41,10 +42,16 @@ export class Lessor {
     return this.#leading;
   }
 
+  /** Counts this member's times as leader: a decision of one is none of the next. */
+  get reign(): number {
+    return this.#reign;
+  }
+
   /** This member became leader: every lease gets its full TTL, and `extendMs` for the time the election took. */
   promote(extendMs: number): void {
     this.#clear();
     this.#leading = true;
+    this.#reign += 1;
     const now = this.#config.clock.now();
     for (const [id, { ttlSeconds }] of this.#config.leases()) this.#setDeadline(id, (now + ttlSeconds * 1000 + extendMs) as Instant);
   }

@@ -163,10 +163,10 @@ export class Member {
   }
 
   /** Takes a write through the log. Resolves once it is applied here; rejects with the RpcError that etcd would answer. */
-  async propose(request: Partial<InternalRaftRequest>): Promise<ApplyResult> {
+  async propose(request: Partial<InternalRaftRequest>, wanted?: () => boolean): Promise<ApplyResult> {
     if (this.#stopped) throw refusal("stopped");
     if (this.#commit > (this.#machine?.appliedIndex ?? 0) + MAX_APPLY_GAP) throw refusal("tooManyRequests");
-    const result = this.#proposals.add(request);
+    const result = this.#proposals.add(request, wanted);
     this.#schedule();
     return await result;
   }

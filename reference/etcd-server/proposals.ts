@@ -28,6 +28,7 @@ interface Queued {
   readonly id: bigint;
   readonly data: Uint8Array;
   readonly at: Instant;
+  readonly wanted: () => boolean;
 }
 
 /**
@@ -64,14 +65,17 @@ export class Proposals {
     return this.#queue[0]?.at;
   }
 
-  /** Resolves with what the request's entry did; rejects with an RpcError. */
-  add(request: Partial<InternalRaftRequest>): Promise<ApplyResult> {
+  /**
+   * Resolves with what the request's entry did; rejects with an RpcError. `wanted` is asked when raft is about to get it:
+   * what only this leader may decide must not go to the next one after a wait in the queue.
+   */
+  add(request: Partial<InternalRaftRequest>, wanted: () => boolean = () => true): Promise<ApplyResult> {
     if (this.#queue.length >= MAX_QUEUED || this.#waiters.size >= MAX_WAITING) return Promise.reject(refusal("tooManyRequests"));
     const id = this.nextId();
     const data = InternalRaftRequest.encode({ ...NOTHING, ...request, header: { ID: id, username: "", authRevision: 0n } }).finish();
     if (data.length > this.#config.maxRequestBytes) return Promise.reject(refusal("requestTooLarge"));
     const at = this.#config.clock.now();
-    this.#queue.push({ id, data, at });
+    this.#queue.push({ id, data, at, wanted });
     return new Promise((resolve, reject) => {
       this.#waiters.set(id, { startedAt: at, resolve, reject });
     });
@@ -80,12 +84,18 @@ export class Proposals {
   /** Hands the queue to raft, oldest first, until raft takes no more. */
   feed(propose: (data: Uint8Array) => "accepted" | "dropped"): void {
     let taken = 0;
-    for (const { id, data } of this.#queue) {
+    for (const { id, data, wanted } of this.#queue) {
+      if (!wanted()) this.#refuse(id);
       if (this.#waiters.has(id) && propose(data) === "dropped") break;
       taken++;
     }
     if (taken === this.#queue.length) this.#queue = [];
     else if (taken > 0) this.#queue.splice(0, taken);
+  }
+
+  #refuse(id: bigint): void {
+    this.#waiters.get(id)?.reject(refusal("notLeader"));
+    this.#waiters.delete(id);
   }
 
   settle(result: ApplyResult): void {
