@@ -157,9 +157,7 @@ export class Leadership {
   onHeartbeatResponse(m: Message): void {
     const progress = this.#progress.get(m.from);
     if (progress === undefined) return;
-    progress.recentActive = true;
-    progress.probeSent = false;
-    if (progress.state === "replicate" && progress.match < this.#log.lastIndex) progress.nudge = true;
+    progress.heardOf(this.#log.lastIndex);
     const round = decodeRound(m.context);
     if (round > progress.answeredRound && round <= this.#reads.lastRound) {
       progress.answeredRound = round;
@@ -203,6 +201,7 @@ export class Leadership {
   tick(): boolean {
     this.#ticksSinceHeartbeat++;
     this.#ticksSinceQuorumCheck++;
+    for (const progress of this.#progress.values()) progress.stirred = false;
     if (this.#transferee !== NOBODY && ++this.#ticksOfTransfer >= this.#options.electionTicks) {
       this.#transferee = NOBODY;
       this.#handOverIfRemoved();

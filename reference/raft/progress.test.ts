@@ -76,4 +76,21 @@ describe("what a leader knows of a follower", () => {
     progress.becomeProbe();
     expect(progress.next).toBe(9);
   });
+
+  it("asks once a tick, however many read rounds come back, whether appends were lost", () => {
+    const progress = new Progress(at(1), 4);
+    progress.becomeReplicate();
+    progress.sent(at(2), 2, at(0));
+    const asked = [1, 2, 3].map(() => {
+      progress.heardOf(at(2));
+      const due = progress.appendDue(at(2), at(0));
+      progress.sent(at(2), 0, at(0));
+      return due;
+    });
+    expect(asked).toEqual([true, false, false]);
+    progress.stirred = false;
+    progress.acknowledge(at(1));
+    progress.heardOf(at(2));
+    expect(progress.appendDue(at(2), at(0))).toBe(false);
+  });
 });

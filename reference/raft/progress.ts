@@ -73,6 +73,12 @@ export class Progress {
   /** In `replicate`: a heartbeat came back while appends are unanswered; an empty append finds out whether they were lost. */
   nudge = false;
 
+  /**
+   * Since the last tick the follower acknowledged something, or something was sent to it again: read rounds answer many times a tick,
+   * and must not each make a full pipeline be asked whether it is broken.
+   */
+  stirred = false;
+
   /** The follower was heard of since the last quorum check. */
   recentActive = false;
 
@@ -134,6 +140,7 @@ export class Progress {
   acknowledge(index: Index): boolean {
     if (index <= this.match) return false;
     this.match = index;
+    this.stirred = true;
     this.next = Math.max(this.next, index + 1) as Index;
     this.probeSent = false;
     return true;
@@ -154,6 +161,15 @@ export class Progress {
     this.sentCommit = Math.min(this.sentCommit, this.next - 1) as Index;
     this.probeSent = false;
     return true;
+  }
+
+  /** A heartbeat came back: the follower is there. What it has not acknowledged may have been lost; once a tick that is found out. */
+  heardOf(lastIndex: Index): void {
+    this.recentActive = true;
+    if (this.stirred) return;
+    this.stirred = true;
+    this.probeSent = false;
+    if (this.state === "replicate" && this.match < lastIndex) this.nudge = true;
   }
 
   status(): ProgressStatus {
