@@ -46,6 +46,19 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
       expect(content(backend, "meta")).toEqual([]);
     });
 
+    test("of commits on their way to the disk the newest is read", async () => {
+      const flushes = ["1", "2", "3"].map((value) => {
+        const { flushed } = backend.commit([put("meta", "a", value)]);
+        expect(text(backend.get("meta", bytes("a")))).toBe(value);
+        expect(content(backend, "meta")).toEqual([`a=${value}`]);
+        return flushed;
+      });
+      backend.commit([remove("meta", "a")]);
+      expect(backend.get("meta", bytes("a"))).toBeUndefined();
+      await Promise.all(flushes);
+      expect(content(backend, "meta")).toEqual([]);
+    });
+
     test("buckets do not see each other", async () => {
       backend.commit([put("key", "a", "key"), put("meta", "a", "meta"), put("lease", "a", "lease")]);
       await backend.commit([put("alarm", "a", "alarm"), put("auth", "a", "auth"), put("members", "a", "members")])
