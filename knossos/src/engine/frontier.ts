@@ -135,6 +135,7 @@ export class Frontier<S, I, O> implements Search<S, I, O> {
     for (const open of this.#open) {
       const call = this.#calls[open] as Call<I, O>;
       if (call.readOnly || configuration.done.includes(open)) continue;
+      this.#steps++;
       for (const state of this.#model.step(configuration.state, call.input, call.output)) {
         this.#offer(this.#absorb({ state, done: insert(configuration.done, open), used: configuration.used, path: { call, before: configuration.path, length } }), index);
       }
@@ -143,6 +144,7 @@ export class Frontier<S, I, O> implements Search<S, I, O> {
       const next = usedOf(configuration.used, kind);
       if (next >= (this.#invoked[kind] as number)) return;
       const call = calls[next] as Call<I, O>;
+      this.#steps++;
       for (const state of this.#model.step(configuration.state, call.input, undefined)) {
         // It never has to take effect, so where it changes nothing it may as well not.
         if (this.#model.equal(state, configuration.state)) continue;

@@ -65,6 +65,7 @@ export function checkRealTime(problem: EtcdProblem, sightings: readonly Sighting
       return { kind: "revision-went-back", message: `operation ${op} was answered from revision ${revision}, but the store was at ${base} before the history began`, operations: [op] };
     }
     if (writer !== undefined) {
+      if (revision === base) return { kind: "revision-went-back", message: `operation ${writer.op} was answered as having made revision ${revision}, but the store was there before the history began`, operations: [writer.op] };
       if (latest !== undefined && returnedBefore(writer, latest)) return backwards(writer, latest);
       if (latest === undefined || writer.invoked > latest.invoked) latest = writer;
     }
