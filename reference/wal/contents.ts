@@ -1,7 +1,7 @@
 import { assert } from "../../seams/assert.ts";
 import type { Entry, HardState, Index, SnapshotMetadata, Term } from "../raft/types.ts";
 import { WalError } from "./error.ts";
-import { CRC_RECORD, decodeEntry, decodeHardState, decodeMetadata, decodeSnapshot, ENTRY_RECORD, METADATA_RECORD, SNAPSHOT_RECORD, STATE_RECORD } from "./record.ts";
+import { CRC_RECORD, decodeEntry, decodeHardState, decodeMetadata, decodeSnapshot, ENTRY_RECORD, isHardState, METADATA_RECORD, SNAPSHOT_RECORD, STATE_RECORD } from "./record.ts";
 import type { WalContents, WalMetadata } from "./types.ts";
 
 export const EMPTY_STATE: HardState = { term: 0 as Term, vote: 0n as HardState["vote"], commit: 0 as Index };
@@ -9,18 +9,20 @@ export const EMPTY_STATE: HardState = { term: 0 as Term, vote: 0n as HardState["
 /** Folds the records of a log, in order, into what the log says. */
 export class ContentsFold {
   #metadata: WalMetadata | undefined;
-  #hardState = EMPTY_STATE;
+  /** Still encoded: of the many in a log only the last one counts. */
+  #hardState: Uint8Array | undefined;
   #entries: Entry[] = [];
   /** Index that the first of `#entries` has, or would have; undefined while nothing says so. */
   #firstIndex: number | undefined;
   readonly #snapshots: SnapshotMetadata[] = [];
 
   get lastIndex(): number {
-    return this.#entries.at(-1)?.index ?? (this.#firstIndex === undefined ? 0 : this.#firstIndex - 1);
+    const newest = this.#snapshots.reduce((most, { index }) => Math.max(most, index), 0);
+    return this.#entries.at(-1)?.index ?? Math.max(newest, (this.#firstIndex ?? 1) - 1);
   }
 
   get hardState(): HardState {
-    return this.#hardState;
+    return this.#hardState === undefined ? EMPTY_STATE : decodeHardState(this.#hardState);
   }
 
   record(type: number, data: Uint8Array, path: string, offset: number): void {
@@ -32,7 +34,8 @@ export class ContentsFold {
         this.#addEntry(decodeEntry(data), path, offset);
         return;
       case STATE_RECORD:
-        this.#hardState = decodeHardState(data);
+        if (!isHardState(data)) throw new RangeError("not what a hard state encodes to");
+        this.#hardState = data;
         return;
       case SNAPSHOT_RECORD:
         this.#addSnapshot(decodeSnapshot(data));
@@ -51,9 +54,10 @@ export class ContentsFold {
     if (start === undefined) {
       throw new WalError("WAL_MISSING", `${dir} has no snapshot record to start from at or before index ${fromSnapshot} (its entries begin at ${first}): restore this member from a backup, or remove it from the cluster and add it anew`);
     }
+    const { hardState } = this;
     return {
       metadata: this.#metadata,
-      hardState: { ...this.#hardState, commit: Math.max(this.#hardState.commit, start.index) as Index },
+      hardState: { ...hardState, commit: Math.max(hardState.commit, start.index) as Index },
       start,
       entries: this.#entries.filter(({ index }) => index > start.index),
       snapshots: this.#snapshots,
@@ -88,9 +92,9 @@ export class ContentsFold {
     this.#snapshots.push(snapshot);
     // The record at the head of every log; a snapshot of nothing replaces nothing.
     if (snapshot.index === 0) return;
-    const own = this.#firstIndex === undefined ? undefined : this.#entries[snapshot.index - this.#firstIndex];
-    const before = this.#firstIndex !== undefined && snapshot.index < this.#firstIndex;
-    if (before || own?.term === snapshot.term) return;
+    // Before any entry it may be one of which the entries went with a released segment: it says nothing of where the next begin.
+    if (this.#firstIndex === undefined || snapshot.index < this.#firstIndex) return;
+    if (this.#entries[snapshot.index - this.#firstIndex]?.term === snapshot.term) return;
     this.#entries = [];
     this.#firstIndex = snapshot.index + 1;
   }

@@ -1,6 +1,6 @@
 import { crc32c } from "@node-rs/crc32";
 import { WalError } from "./error.ts";
-import { CRC_RECORD, FRAME_HEADER_BYTES } from "./record.ts";
+import { CRC_RECORD, decodeVarint, FRAME_HEADER_BYTES } from "./record.ts";
 
 /** What a disk writes whole or not at all. */
 export const SECTOR_BYTES = 512;
@@ -93,17 +93,6 @@ function decodeRecord(body: Uint8Array): FramedRecord | undefined {
   const length = decodeVarint(body, crc.end + 1);
   if (length === undefined || length.end + length.value !== body.length) return undefined;
   return { type, crc: crc.value, data: body.subarray(length.end) };
-}
-
-function decodeVarint(bytes: Uint8Array, at: number): { value: number; end: number } | undefined {
-  let value = 0;
-  for (let i = 0; i < 8; i++) {
-    const byte = bytes[at + i];
-    if (byte === undefined) return undefined;
-    value += (byte & 0x7f) * 2 ** (7 * i);
-    if (byte < 0x80) return { value, end: at + i + 1 };
-  }
-  return undefined;
 }
 
 /** A checksum record repeats the running value; every other one carries the value after its data. */

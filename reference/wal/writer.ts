@@ -75,6 +75,7 @@ export class SegmentedWal implements Wal {
   #loop: Promise<void> | undefined;
   #poison: { readonly cause: unknown } | undefined;
   #closing: Promise<void> | undefined;
+  #releasing: Promise<void> = Promise.resolve();
 
   constructor(disk: Disk, dir: string, metadata: WalMetadata, shape: WalShape, end: WalEnd) {
     this.#disk = disk;
@@ -117,7 +118,14 @@ export class SegmentedWal implements Wal {
   }
 
   /** Never removes what the newest snapshot record does not cover: without it the rest could not be read. */
-  async release(index: number): Promise<void> {
+  release(index: number): Promise<void> {
+    // One after another: segments removed side by side could leave a hole after a crash.
+    const released = this.#releasing.then(() => this.#release(index));
+    this.#releasing = released.catch(() => undefined);
+    return released;
+  }
+
+  async #release(index: number): Promise<void> {
     if (this.#poison !== undefined) throw this.#poison.cause;
     if (this.#closing !== undefined) throw new WalError("WAL_CLOSED", "the log is closed");
     const upTo = Math.min(index, this.#newestSnapshot);
