@@ -38,7 +38,7 @@ export class Leases {
       clock: host.seams.clock,
       leases: () => host.machine.leases,
       revoke: (id) => {
-        // Only the leader whose clock ran out may end a lease: the next one gave it its full time again (etcd issue 15247).
+        // Only the leader whose clock ran out may end a lease: the next one gave it its full time again.
         const reign = this.#lessor.reign;
         const wanted = () => host.isLeader && this.#lessor.leading && this.#lessor.reign === reign;
         // Lost or late: the lessor tries again. Already gone: the log said so first.
@@ -107,14 +107,28 @@ export class Leases {
       if (this.#host.stopped) throw refusal("stopped");
       try {
         if (this.#host.isLeader) return await here();
-        if (this.#host.leader !== NOBODY) return unframe(await network.request(this.#host.leader, method, body, signal));
+        if (this.#host.leader !== NOBODY) return unframe(await this.#ask(this.#host.leader, method, body, signal));
       } catch (error) {
-        // Not the leader (any more), or a link that failed: the next leader is asked. A renewal may be done twice without harm.
-        if (error instanceof RpcError && error.code !== Code.failedPrecondition) throw error;
+        // Not the leader (any more), a link that failed or was too slow: the next leader is asked. A renewal may be done twice without harm.
+        signal.throwIfAborted();
+        if (this.#host.stopped || (error instanceof RpcError && error.code !== Code.failedPrecondition && error.code !== Code.unavailable)) throw error;
       }
       await clock.sleep(50, signal);
     }
     throw refusal(this.#host.leader === NOBODY ? "noLeader" : "timeout");
+  }
+
+  /** One attempt, given up after an election timeout: by then there may be another leader. */
+  async #ask(leader: NodeId, method: string, body: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { clock, network } = this.#host.seams;
+    const over = new AbortController();
+    const giveUp = new AbortController();
+    clock.sleep(this.#electionMs, over.signal).then(() => giveUp.abort(refusal("timeout")), () => undefined);
+    try {
+      return await network.request(leader, method, body, AbortSignal.any([signal, giveUp.signal]));
+    } finally {
+      over.abort();
+    }
   }
 
   /** Only a leader that is confirmed to be one may promise time: another might have let the lease expire meanwhile. */

@@ -231,7 +231,7 @@ export class Member {
     this.#proposals.stop();
     this.#reads.stop();
     this.#leaderMoved.wake();
-    this.hub.leaderLost();
+    this.hub.wakeAll();
   }
 
   /** A broken disk or invariant: nothing more is promised, nothing more is said (Raft figure 2 rests on the disk). */

@@ -110,3 +110,16 @@ test("ids are etcd's", () => {
   expect(memberId(["http://localhost:2380"], "etcd-cluster").toString(16)).toBe("8e9e05c52164694d");
   expect(clusterId([memberId(["http://localhost:2380"], "etcd-cluster")]).toString(16)).toBe("cdf818194e3a8c32");
 });
+
+test("what only this leader may decide does not go to the next one", async () => {
+  const { world, proposals, feed } = setUp();
+  let leads = true;
+  world.takes = false;
+  const revoke = proposals.add({ leaseRevoke: { ID: 1n } }, () => leads);
+  feed();
+  leads = false;
+  world.takes = true;
+  feed();
+  await expect(revoke).rejects.toThrow("not leader");
+  expect(world.log).toEqual([]);
+});

@@ -51,6 +51,8 @@ export class Snapshots {
   async #compact(snapshot: SnapshotMetadata, flushed: Promise<void>): Promise<void> {
     const { storage, raft, seams, config } = this.#c;
     await flushed;
+    // A received snapshot came in between: its record is newer, and the last record is the one that counts.
+    if (this.#installing || snapshot.index <= this.#lastIndex) return;
     await storage.wal.saveSnapshot(snapshot);
     await storage.wal.release(snapshot.index);
     this.#lastIndex = Math.max(this.#lastIndex, snapshot.index);

@@ -144,6 +144,11 @@ export class WatchHub {
     for (const stream of this.#streams) stream.leaderLost();
   }
 
+  /** Lets every stream look again at whether the member still runs. */
+  wakeAll(): void {
+    for (const stream of this.#streams) stream.wake.wake();
+  }
+
   #route(event: MvccEvent, revision: number, batches: Map<Watcher, Event[]>): void {
     const key = keyString(event.kv.key);
     const exact = this.#byKey.get(key);
