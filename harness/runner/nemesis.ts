@@ -33,20 +33,32 @@ export interface NemesisParts {
   readonly onFault?: (fault: string | undefined) => void;
 }
 
-/** Follows the schedule, one fault at a time. Never rejects because of a fault: what went wrong is in the injection's `error`. */
+/**
+ * Follows the schedule, one fault at a time; a kind that stayed inconclusive is tried once more at the end.
+ * Never rejects because of a fault: what went wrong is in the injection's `error`.
+ */
 export async function runNemesis(parts: NemesisParts): Promise<void> {
   const begun = parts.clock.now();
-  for (const scheduled of parts.schedule) {
-    await sleepUnlessAborted(parts.clock, begun + scheduled.atMs - parts.clock.now(), parts.signal);
-    if (parts.signal.aborted) return;
+  const results = new Map<string, Set<string>>();
+  const inject = async (scheduled: ScheduledFault) => {
     const fault = parts.faults.find((one) => one.name === scheduled.fault);
-    if (fault === undefined) continue;
+    if (fault === undefined) return;
+    await sleepUnlessAborted(parts.clock, begun + scheduled.atMs - parts.clock.now(), parts.signal);
     await parts.settle(parts.signal);
     if (parts.signal.aborted) return;
     parts.onFault?.(fault.name);
     const plannedAt = parts.recorder.nowNs() - Math.round((parts.clock.now() - begun - scheduled.atMs) * 1e6);
-    parts.onInjection(await injectOnce(parts, fault, scheduled, plannedAt));
+    const injection = await injectOnce(parts, fault, scheduled, plannedAt);
+    results.set(fault.name, (results.get(fault.name) ?? new Set()).add(injection.evidence.result));
+    parts.onInjection(injection);
     parts.onFault?.(undefined);
+  };
+  for (const scheduled of parts.schedule) await inject(scheduled);
+  let id = parts.schedule.length;
+  for (const [fault, seen] of results) {
+    const last = parts.schedule.findLast((one) => one.fault === fault);
+    if (last === undefined || seen.has("confirmed") || seen.has("mismatch")) continue;
+    await inject({ ...last, id: id++, atMs: parts.clock.now() - begun });
   }
 }
 
