@@ -239,7 +239,9 @@ describe("torn or damaged", () => {
     const { last } = await logOf(4);
     const intact = await readFile(last);
     const outcomes = { refused: 0, cut: 0, unnoticed: 0 };
-    for (let bit = 0; bit < used(intact) * 8; bit += 3) {
+    // Every seventh meets each position in a byte; the campaign takes all.
+    const step = process.env["SEATRIAL_RUNS"] === undefined ? 7 : 1;
+    for (let bit = 0; bit < used(intact) * 8; bit += step) {
       const bytes = Buffer.from(intact);
       bytes.writeUInt8(bytes.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
       await writeFile(last, bytes);
