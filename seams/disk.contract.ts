@@ -144,7 +144,10 @@ export function diskContract(name: string, makePlace: () => Promise<DiskPlace>):
 
     test("only one holds a directory's lock", async () => {
       const lock = await disk.lock(place.dir);
-      await expect(disk.lock(place.dir)).rejects.toMatchObject({ code: "ELOCKED", message: expect.stringContaining(place.dir) as string });
+      await expect(disk.lock(place.dir)).rejects.toMatchObject({
+        code: "ELOCKED",
+        message: expect.stringContaining(place.dir) as string,
+      });
       await lock[Symbol.asyncDispose]();
       await (await disk.lock(place.dir))[Symbol.asyncDispose]();
     });

@@ -3,7 +3,12 @@ import type { Backend, BackendWrite } from "../reference/mvcc/backend.ts";
 import { SimulatedBackend } from "./backend.ts";
 import { runUntilSettled, World } from "./world.ts";
 
-const put = (key: string, value: string): BackendWrite => ({ op: "put", bucket: "meta", key: Buffer.from(key), value: Buffer.from(value) });
+const put = (key: string, value: string): BackendWrite => ({
+  op: "put",
+  bucket: "meta",
+  key: Buffer.from(key),
+  value: Buffer.from(value),
+});
 const read = (backend: Backend, key: string) => Buffer.from(backend.get("meta", Buffer.from(key)) ?? []).toString();
 const seeds = Array.from({ length: 40 }, (_, i) => i);
 
@@ -66,9 +71,11 @@ test("a crash during a restore leaves the old content or the new", async () => {
     for await (const chunk of backend.snapshot()) chunks.push(chunk);
     backend.commit([put("n", "old"), put("extra", "old")]);
     await runUntilSettled(world, backend.close());
-    void simulated.connect(life).restore((async function* () {
-      yield* chunks;
-    })());
+    void simulated.connect(life).restore(
+      (async function* () {
+        yield* chunks;
+      })(),
+    );
     await world.run({ maxMs: 0.1 });
     const young = await again();
     left.add(`${read(young, "n")} ${read(young, "extra")}`);

@@ -98,22 +98,19 @@ export class SimulatedBackend {
 /** A memory backend and the way to another equal one. */
 class Content {
   readonly backend: Backend;
-  readonly #factory: BackendFactory;
 
-  private constructor(factory: BackendFactory, backend: Backend) {
-    this.#factory = factory;
+  private constructor(backend: Backend) {
     this.backend = backend;
   }
 
   static async empty(): Promise<Content> {
-    const factory = memoryBackend();
-    return new Content(factory, await factory.open());
+    return new Content(await memoryBackend().open());
   }
 
   static async from(stream: AsyncIterable<Uint8Array>): Promise<Content> {
     const factory = memoryBackend();
     await factory.restore(stream);
-    return new Content(factory, await factory.open());
+    return new Content(await factory.open());
   }
 
   copy(): Promise<Content> {

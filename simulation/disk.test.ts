@@ -45,7 +45,10 @@ test("an unsynced write is lost, kept, or torn at sectors, by the seed", async (
     await wait(m, file.writeAt(new Uint8Array(1024).fill(1), 256));
     m = again(m);
     const read = Buffer.alloc(4096);
-    await wait(m, m.disk.open("/d/f").then((f) => f.readAt(read, 0)));
+    await wait(
+      m,
+      m.disk.open("/d/f").then((f) => f.readAt(read, 0)),
+    );
     const sectors = [read.subarray(256, 512), read.subarray(512, 1024), read.subarray(1024, 1280)];
     for (const sector of sectors) expect(new Set(sector).size, "a sector is whole").toBe(1);
     outcomes.add(sectors.map((sector) => sector[0]).join(""));
@@ -70,7 +73,10 @@ test("a datasync under way when the power goes promises nothing; one that resolv
     await m.world.run({ maxMs: 0.01 });
     m = again(m);
     const read = Buffer.alloc(1024);
-    await wait(m, m.disk.open("/d/f").then((f) => f.readAt(read, 0)));
+    await wait(
+      m,
+      m.disk.open("/d/f").then((f) => f.readAt(read, 0)),
+    );
     expect(read.toString("latin1", 0, 5)).toBe("first");
     if (read[SECTOR_BYTES] === 0) lost++;
     expect(resolved).toBe(false);
@@ -89,7 +95,10 @@ test("what is written while a datasync runs is not covered by it", async () => {
     await wait(m, Promise.all([syncing, writing]));
     m = again(m);
     const read = Buffer.alloc(4);
-    await wait(m, m.disk.open("/d/f").then((f) => f.readAt(read, 0)));
+    await wait(
+      m,
+      m.disk.open("/d/f").then((f) => f.readAt(read, 0)),
+    );
     if (read[0] === 0) lost++;
   }
   expect(lost).toBeGreaterThan(5);
@@ -117,7 +126,12 @@ test("a size that was not synced may be forgotten", async () => {
     const file = await wait(m, durableFile(m, "f", 1000));
     await wait(m, file.allocate(3000));
     m = again(m);
-    sizes.add(await wait(m, m.disk.open("/d/f").then((f) => f.size())));
+    sizes.add(
+      await wait(
+        m,
+        m.disk.open("/d/f").then((f) => f.size()),
+      ),
+    );
   }
   expect([...sizes].sort()).toEqual([1000, 3000]);
 });
@@ -130,7 +144,10 @@ test("without a power loss nothing is forgotten, and the lock is free", async ()
   m.life.end();
   const young = m.simulated.connect(m.world.begin("m1"));
   const read = Buffer.alloc(6);
-  await wait(m, young.open("/d/f").then((f) => f.readAt(read, 0)));
+  await wait(
+    m,
+    young.open("/d/f").then((f) => f.readAt(read, 0)),
+  );
   expect(read.toString()).toBe("cached");
   await wait(m, young.lock("/d"));
 });
@@ -141,11 +158,15 @@ test("an ended life's disk does nothing and answers nothing", async () => {
   const old = m.disk;
   m = again(m);
   let answered = false;
-  for (const one of [file.writeAt(Buffer.from("ghost"), 0), file.datasync(), old.remove("/d/f")]) void one.finally(() => (answered = true));
+  for (const one of [file.writeAt(Buffer.from("ghost"), 0), file.datasync(), old.remove("/d/f")])
+    void one.finally(() => (answered = true));
   await m.world.run({});
   expect(answered).toBe(false);
   const read = Buffer.alloc(5);
-  await wait(m, m.disk.open("/d/f").then((f) => f.readAt(read, 0)));
+  await wait(
+    m,
+    m.disk.open("/d/f").then((f) => f.readAt(read, 0)),
+  );
   expect(read.toString("latin1")).toBe("\0\0\0\0\0");
 });
 
@@ -173,6 +194,9 @@ test("a failed datasync loses its data for good: trying again does not help", as
   await wait(m, file.datasync());
   m = again(m);
   const read = Buffer.alloc(4);
-  await wait(m, m.disk.open("/d/f").then((f) => f.readAt(read, 0)));
+  await wait(
+    m,
+    m.disk.open("/d/f").then((f) => f.readAt(read, 0)),
+  );
   expect(read.toString("latin1")).toBe("\0\0\0\0");
 });

@@ -5,7 +5,21 @@ import { Directory } from "./directory.ts";
 import { Inode } from "./inode.ts";
 import type { Life, World } from "./world.ts";
 
-export type DiskOperation = "open" | "list" | "mkdir" | "rename" | "remove" | "syncDir" | "lock" | "read" | "write" | "allocate" | "truncate" | "datasync" | "size" | "close";
+export type DiskOperation =
+  | "open"
+  | "list"
+  | "mkdir"
+  | "rename"
+  | "remove"
+  | "syncDir"
+  | "lock"
+  | "read"
+  | "write"
+  | "allocate"
+  | "truncate"
+  | "datasync"
+  | "size"
+  | "close";
 
 /** What a disk does wrong while it is injected. */
 export interface DiskFault {
@@ -69,7 +83,11 @@ export class SimulatedDisk {
           const a = at(from);
           const b = at(to);
           if (a.parent?.names.has(a.name) !== true) throw failure("ENOENT", `${from} does not exist`);
-          if (a.parent !== b.parent) throw failure("EXDEV", `${from} and ${to} are in different directories: the simulated disk renames within one only`);
+          if (a.parent !== b.parent)
+            throw failure(
+              "EXDEV",
+              `${from} and ${to} are in different directories: the simulated disk renames within one only`,
+            );
           a.parent.rename(a.name, b.name);
         }),
       remove: (path) =>
@@ -88,7 +106,8 @@ export class SimulatedDisk {
       lock: (dir) =>
         this.#do(life, "lock", dir, () => {
           const holder = this.#locks.get(dir);
-          if (holder?.alive === true) throw failure("ELOCKED", `${dir} is in use by another process: stop it, or choose another directory`);
+          if (holder?.alive === true)
+            throw failure("ELOCKED", `${dir} is in use by another process: stop it, or choose another directory`);
           this.#locks.set(dir, life);
           return {
             [Symbol.asyncDispose]: async () => {
@@ -171,7 +190,12 @@ export class SimulatedDisk {
   }
 
   #cost(operation: DiskOperation): { delayMs: number; code: string | undefined } {
-    const kind = operation === "datasync" || operation === "syncDir" ? "sync" : operation === "read" || operation === "write" ? "transfer" : "name";
+    const kind =
+      operation === "datasync" || operation === "syncDir"
+        ? "sync"
+        : operation === "read" || operation === "write"
+          ? "transfer"
+          : "name";
     const [from, below] = TIMES_US[kind];
     let delayMs = (from + this.#random.below(below - from)) / 1000;
     let code: string | undefined;

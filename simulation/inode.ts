@@ -34,7 +34,7 @@ export class Inode {
 
   read(into: Uint8Array, position: number): number {
     const length = Math.max(0, Math.min(into.length, this.#seenSize - position));
-    for (let done = 0; done < length; ) {
+    for (let done = 0; done < length;) {
       const sector = Math.floor((position + done) / SECTOR_BYTES);
       const from = (position + done) % SECTOR_BYTES;
       const count = Math.min(SECTOR_BYTES - from, length - done);
@@ -45,7 +45,7 @@ export class Inode {
   }
 
   write(data: Uint8Array, position: number): void {
-    for (let done = 0; done < data.length; ) {
+    for (let done = 0; done < data.length;) {
       const sector = Math.floor((position + done) / SECTOR_BYTES);
       const from = (position + done) % SECTOR_BYTES;
       const count = Math.min(SECTOR_BYTES - from, data.length - done);
@@ -76,7 +76,11 @@ export class Inode {
 
   /** A datasync begins: what is written from now on is not its business. */
   capture(): Capture {
-    return { sequence: ++this.#captures, sectors: new Map([...this.#dirty].map((sector) => [sector, this.#seen.get(sector)])), size: this.#seenSize };
+    return {
+      sequence: ++this.#captures,
+      sectors: new Map([...this.#dirty].map((sector) => [sector, this.#seen.get(sector)])),
+      size: this.#seenSize,
+    };
   }
 
   /** The datasync succeeded. */

@@ -109,7 +109,9 @@ test("a message reaches the receiver's new life; an ended life sends nothing", a
 });
 
 test("requests are answered, and fail as the other side fails", async () => {
-  const { world, a } = pair(1, { request: async (_, method, body) => (method === "ok" ? body : Promise.reject(new Error("refused"))) });
+  const { world, a } = pair(1, {
+    request: async (_, method, body) => (method === "ok" ? body : Promise.reject(new Error("refused"))),
+  });
   expect(Buffer.from(await runUntilSettled(world, a.request(B, "ok", Buffer.from("x"), never))).toString()).toBe("x");
   await expect(runUntilSettled(world, a.request(B, "bad", Buffer.from("x"), never))).rejects.toThrow("refused");
 });
@@ -124,17 +126,23 @@ test("a request breaks: link cut, nobody there, other side ended, caller's signa
   expect(cut.world.nowMs).toBeGreaterThanOrEqual(1000);
 
   const absent = pair(1);
-  await expect(runUntilSettled(absent.world, absent.a.request(3n as NodeId, "m", Buffer.alloc(0), never))).rejects.toThrow(/nobody answers/);
+  await expect(
+    runUntilSettled(absent.world, absent.a.request(3n as NodeId, "m", Buffer.alloc(0), never)),
+  ).rejects.toThrow(/nobody answers/);
 
   const ended = pair(1, { request: hang });
   ended.world.after(5, "crash", () => ended.lifeB.end());
-  await expect(runUntilSettled(ended.world, ended.a.request(B, "m", Buffer.alloc(0), never))).rejects.toThrow(/other side ended/);
+  await expect(runUntilSettled(ended.world, ended.a.request(B, "m", Buffer.alloc(0), never))).rejects.toThrow(
+    /other side ended/,
+  );
 
   const aborted = pair(1, { request: hang });
   const controller = new AbortController();
   const reason = new Error("deadline");
   aborted.world.after(5, "abort", () => controller.abort(reason));
-  await expect(runUntilSettled(aborted.world, aborted.a.request(B, "m", Buffer.alloc(0), controller.signal))).rejects.toBe(reason);
+  await expect(
+    runUntilSettled(aborted.world, aborted.a.request(B, "m", Buffer.alloc(0), controller.signal)),
+  ).rejects.toBe(reason);
   expect(stopped).toBe(reason);
 });
 

@@ -132,11 +132,26 @@ export class SimulatedNetwork {
     }
   }
 
-  #request(from: NodeId, life: Life, to: NodeId, method: string, body: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#exchange(from, life, to, `request ${method}`, signal, (port, stop) => port.handler?.request(from, method, body, stop));
+  #request(
+    from: NodeId,
+    life: Life,
+    to: NodeId,
+    method: string,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    return this.#exchange(from, life, to, `request ${method}`, signal, (port, stop) =>
+      port.handler?.request(from, method, body, stop),
+    );
   }
 
-  async #sendSnapshot(from: NodeId, life: Life, to: NodeId, stream: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  async #sendSnapshot(
+    from: NodeId,
+    life: Life,
+    to: NodeId,
+    stream: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const pipe = new SnapshotPipe(life, stream, async (chunk) => {
       await life.later(this.#delay(from, to), `snapshot ${key(from, to)} ${chunk.length}`, () => undefined);
       if (this.#link(from, to).cut) throw new LinkError(`the link ${key(from, to)} is cut`);
@@ -152,7 +167,14 @@ export class SimulatedNetwork {
   }
 
   /** A connection there and back: broken by a cut, by the caller's signal, and by the end of either life. */
-  #exchange<T>(from: NodeId, life: Life, to: NodeId, what: string, signal: AbortSignal, serve: (port: Port, stop: AbortSignal) => Promise<T> | undefined): Promise<T> {
+  #exchange<T>(
+    from: NodeId,
+    life: Life,
+    to: NodeId,
+    what: string,
+    signal: AbortSignal,
+    serve: (port: Port, stop: AbortSignal) => Promise<T> | undefined,
+  ): Promise<T> {
     const name = `${key(from, to)} ${what}`;
     return new Promise<T>((resolve, reject) => {
       if (!life.alive) return;
@@ -174,7 +196,9 @@ export class SimulatedNetwork {
       };
       const onAbort = (): void => breakOff(signal.reason as Error);
       const reset = (why: string, delayMs: number): void => {
-        timers.push(this.#world.after(delayMs, `${name} breaks`, () => breakOff(new LinkError(`${name}: ${why}`)), life));
+        timers.push(
+          this.#world.after(delayMs, `${name} breaks`, () => breakOff(new LinkError(`${name}: ${why}`)), life),
+        );
       };
       if (signal.aborted) {
         breakOff(signal.reason as Error);

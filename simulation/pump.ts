@@ -7,9 +7,10 @@ import type { World } from "./world.ts";
  */
 export function pump(world: World): AsyncDisposable {
   let stopped = false;
+  const isStopped = (): boolean => stopped;
   const running = (async () => {
-    while (!stopped) {
-      await world.run({ done: () => stopped });
+    while (!isStopped()) {
+      await world.run({ done: isStopped });
       await nextTurn();
     }
   })();

@@ -12,7 +12,12 @@ const dir = "/m1/member/wal";
 const options = { segmentBytes: 8192, allocateStepBytes: 2048 };
 const RUNS = 60 * Number(process.env["SEATRIAL_RUNS"] ?? 1);
 
-const entry = (index: number, term: number, size: number): Entry => ({ term: term as Term, index: index as Index, type: "normal", data: new Uint8Array(size).fill((index * 31 + term) % 255) });
+const entry = (index: number, term: number, size: number): Entry => ({
+  term: term as Term,
+  index: index as Index,
+  type: "normal",
+  data: new Uint8Array(size).fill((index * 31 + term) % 255),
+});
 
 /** A log under load, with power losses at random times: what a save promised is there, and nothing else than what was saved. */
 async function trial(seed: number, wrap: (disk: Disk) => Disk = (disk) => disk): Promise<string> {
@@ -37,29 +42,40 @@ async function trial(seed: number, wrap: (disk: Disk) => Disk = (disk) => disk):
     const read = contents?.entries ?? [];
     for (const one of read) {
       const saved = offered.get(`${one.index}/${one.term}`);
-      if (saved === undefined || Buffer.compare(saved.data, one.data) !== 0) expect(one, `seed ${seed}: only what was saved`).toEqual(saved);
+      if (saved === undefined || Buffer.compare(saved.data, one.data) !== 0)
+        expect(one, `seed ${seed}: only what was saved`).toEqual(saved);
     }
     const end = (contents?.start.index ?? 0) + read.length;
     expect(end, `seed ${seed}: what was promised is there`).toBeGreaterThanOrEqual(promised);
     expect(contents?.hardState.commit ?? 0).toBeLessThanOrEqual(end);
-    expect(contents?.hardState.term ?? 0, `seed ${seed}: a promised term is there`).toBeGreaterThanOrEqual(promisedTerm);
+    expect(contents?.hardState.term ?? 0, `seed ${seed}: a promised term is there`).toBeGreaterThanOrEqual(
+      promisedTerm,
+    );
 
     promised = last = end;
     term++;
     const saves = term;
     const load = async (): Promise<void> => {
       for (;;) {
-        const batch = Array.from({ length: 1 + random.below(4) }, (_, i) => entry(last + 1 + i, term, random.below(1200)));
+        const batch = Array.from({ length: 1 + random.below(4) }, (_, i) =>
+          entry(last + 1 + i, term, random.below(1200)),
+        );
         last += batch.length;
         for (const one of batch) offered.set(`${one.index}/${one.term}`, one);
         const upTo = last;
-        const saved = wal.save({ term: term as Term, vote: me.nodeId as NodeId, commit: promised as Index }, batch, { sync: true }).then(() => {
-          promised = Math.max(promised, upTo);
-          promisedTerm = saves;
-        });
+        const saved = wal
+          .save({ term: term as Term, vote: me.nodeId as NodeId, commit: promised as Index }, batch, { sync: true })
+          .then(() => {
+            promised = Math.max(promised, upTo);
+            promisedTerm = saves;
+          });
         const snapshot = offered.get(`${promised}/${saves}`);
         if (snapshot !== undefined && random.below(20) === 0) {
-          const at = { index: snapshot.index, term: snapshot.term, confState: { voters: [1n as NodeId], learners: [] } };
+          const at = {
+            index: snapshot.index,
+            term: snapshot.term,
+            confState: { voters: [1n as NodeId], learners: [] },
+          };
           void wal.saveSnapshot(at).then(() => wal.release(at.index - random.below(5)));
         }
         // Half of the time the next save overlaps this one.
@@ -96,14 +112,18 @@ test("planted: a disk that does not sync is caught", async () => {
   const caught = async (): Promise<void> => {
     for (let seed = 0; seed < 20; seed++) await trial(seed, lying);
   };
-  await expect(caught()).rejects.toThrow();
+  await expect(caught()).rejects.toThrow(
+    /what was promised is there|a promised term is there|does not exist|is damaged at|is not whole/,
+  );
 });
 
 test("planted: a disk whose names are never synced is caught", async () => {
   const caught = async (): Promise<void> => {
     for (let seed = 0; seed < 20; seed++) await trial(seed, (disk) => ({ ...disk, syncDir: async () => undefined }));
   };
-  await expect(caught()).rejects.toThrow();
+  await expect(caught()).rejects.toThrow(
+    /what was promised is there|a promised term is there|does not exist|is damaged at|is not whole/,
+  );
 });
 
 test("a snapshot file is there whole, or not at all", async () => {
@@ -119,9 +139,12 @@ test("a snapshot file is there whole, or not at all", async () => {
     const metadata = { index: 5 as Index, term: 1 as Term, confState: { voters: [1n as NodeId], learners: [] } };
     let promised = false;
     void new SnapshotFiles(disk, "/m1/member/snap")
-      .receive(metadata, (async function* () {
-        for (let i = 0; i < 5; i++) yield new Uint8Array(1000).fill(i);
-      })())
+      .receive(
+        metadata,
+        (async function* () {
+          for (let i = 0; i < 5; i++) yield new Uint8Array(1000).fill(i);
+        })(),
+      )
       .then(() => {
         promised = true;
       });

@@ -56,17 +56,30 @@ test("nothing that an ended life awaits resolves, also not by its clock", async 
   const world = new World(1);
   const old = world.begin("m1");
   const resolved: string[] = [];
-  const watch = (name: string, promise: Promise<unknown>) => void promise.then(() => resolved.push(name), () => resolved.push(name));
-  watch("later", old.later(10, "x", () => undefined));
+  const watch = (name: string, promise: Promise<unknown>) =>
+    void promise.then(
+      () => resolved.push(name),
+      () => resolved.push(name),
+    );
+  watch(
+    "later",
+    old.later(10, "x", () => undefined),
+  );
   const clock = simulatedClock(old);
   watch("sleep", clock.sleep(10));
   world.after(5, "crash", () => {
     old.end();
     const young = world.begin("m1");
     expect(young.label).toBe("m1#2");
-    watch("young", young.later(10, "x", () => undefined));
+    watch(
+      "young",
+      young.later(10, "x", () => undefined),
+    );
     watch("asked after death", clock.sleep(1));
-    watch("asked after death", old.later(1, "x", () => undefined));
+    watch(
+      "asked after death",
+      old.later(1, "x", () => undefined),
+    );
   });
   await world.run({});
   expect(resolved).toEqual(["young"]);
@@ -99,7 +112,9 @@ test("clocks drift and have origins of their own; the wall clock can be off", as
 
 test("who waits for nothing is told so, with the seed", async () => {
   const world = new World("lonely");
-  await expect(runUntilSettled(world, new Promise(() => undefined))).rejects.toThrow(/nothing is left to happen, but someone still waits \(seed lonely\)/);
+  await expect(runUntilSettled(world, new Promise(() => undefined))).rejects.toThrow(
+    /nothing is left to happen, but someone still waits \(seed lonely\)/,
+  );
 });
 
 test("the trace hash tells every difference in what happened, and its lines are kept on request", async () => {

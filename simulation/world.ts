@@ -160,7 +160,8 @@ export async function runUntilSettled<T>(world: World, work: Promise<T>): Promis
   };
   work.then(settle, settle);
   const end = await world.run({ done: () => settled });
-  if (end === "idle" && !settled) throw new Error(`at ${world.nowMs} ms nothing is left to happen, but someone still waits (seed ${world.seed})`);
+  if (end === "idle" && !settled)
+    throw new Error(`at ${world.nowMs} ms nothing is left to happen, but someone still waits (seed ${world.seed})`);
   return work;
 }
 

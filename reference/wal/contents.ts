@@ -1,7 +1,18 @@
 import { assert } from "../../seams/assert.ts";
 import type { Entry, HardState, Index, SnapshotMetadata, Term } from "../raft/types.ts";
 import { WalError } from "./error.ts";
-import { CRC_RECORD, decodeEntry, decodeHardState, decodeMetadata, decodeSnapshot, ENTRY_RECORD, isHardState, METADATA_RECORD, SNAPSHOT_RECORD, STATE_RECORD } from "./record.ts";
+import {
+  CRC_RECORD,
+  decodeEntry,
+  decodeHardState,
+  decodeMetadata,
+  decodeSnapshot,
+  ENTRY_RECORD,
+  isHardState,
+  METADATA_RECORD,
+  SNAPSHOT_RECORD,
+  STATE_RECORD,
+} from "./record.ts";
 import type { WalContents, WalMetadata } from "./types.ts";
 
 export const EMPTY_STATE: HardState = { term: 0 as Term, vote: 0n as HardState["vote"], commit: 0 as Index };
@@ -52,7 +63,10 @@ export class ContentsFold {
     const first = this.#firstIndex ?? 0;
     const start = this.#snapshots.filter(({ index }) => index <= fromSnapshot && index + 1 >= first).at(-1);
     if (start === undefined) {
-      throw new WalError("WAL_MISSING", `${dir} has no snapshot record to start from at or before index ${fromSnapshot} (its entries begin at ${first}): restore this member from a backup, or remove it from the cluster and add it anew`);
+      throw new WalError(
+        "WAL_MISSING",
+        `${dir} has no snapshot record to start from at or before index ${fromSnapshot} (its entries begin at ${first}): restore this member from a backup, or remove it from the cluster and add it anew`,
+      );
     }
     const { hardState } = this;
     return {
@@ -67,7 +81,10 @@ export class ContentsFold {
   #addMetadata(metadata: WalMetadata, path: string): void {
     if (this.#metadata === undefined) this.#metadata = metadata;
     else if (!sameMetadata(this.#metadata, metadata)) {
-      throw new WalError("WAL_FOREIGN", `${path} belongs to ${describeMetadata(metadata)}, the segments before it to ${describeMetadata(this.#metadata)}: a log must come from one member`);
+      throw new WalError(
+        "WAL_FOREIGN",
+        `${path} belongs to ${describeMetadata(metadata)}, the segments before it to ${describeMetadata(this.#metadata)}: a log must come from one member`,
+      );
     }
   }
 
@@ -81,7 +98,10 @@ export class ContentsFold {
     }
     const position = entry.index - first;
     if (position > this.#entries.length) {
-      throw new WalError("WAL_DAMAGED", `${path} is damaged at offset ${offset}: entry ${entry.index} follows entry ${this.lastIndex}`);
+      throw new WalError(
+        "WAL_DAMAGED",
+        `${path} is damaged at offset ${offset}: entry ${entry.index} follows entry ${this.lastIndex}`,
+      );
     }
     this.#entries.length = position;
     this.#entries.push(entry);

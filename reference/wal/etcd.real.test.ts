@@ -36,18 +36,41 @@ async function etcd(context: TestContext, ...args: string[]): Promise<unknown> {
   return stdout === "" ? undefined : JSON.parse(stdout);
 }
 
-const entry = (index: number): Entry => ({ term: 2 as Term, index: index as Index, type: index % 7 === 0 ? "confChange" : "normal", data: new Uint8Array(index % 50).fill(index) });
-const printed = (index: number) => ({ term: 2, index, type: index % 7 === 0 ? "EntryConfChange" : "EntryNormal", data: "" + Buffer.from(entry(index).data).toString("hex") });
+const entry = (index: number): Entry => ({
+  term: 2 as Term,
+  index: index as Index,
+  type: index % 7 === 0 ? "confChange" : "normal",
+  data: new Uint8Array(index % 50).fill(index),
+});
+const printed = (index: number) => ({
+  term: 2,
+  index,
+  type: index % 7 === 0 ? "EntryConfChange" : "EntryNormal",
+  data: "" + Buffer.from(entry(index).data).toString("hex"),
+});
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 test("etcd reads our log, over segments and from a snapshot, while it is being written", async (context) => {
   const dir = join(root, "ours");
   const wal = await createWal(nodeDisk, dir, me, { segmentBytes: 4096, allocateStepBytes: 4096 });
   for (const index of range(1, 200)) {
-    await wal.save({ term: 2 as Term, vote: me.nodeId as NodeId, commit: (index - 1) as Index }, [entry(index)], { sync: true });
-    if (index === 150) await wal.saveSnapshot({ index: 150 as Index, term: 2 as Term, confState: { voters: [1n as NodeId], learners: [] } });
+    await wal.save({ term: 2 as Term, vote: me.nodeId as NodeId, commit: (index - 1) as Index }, [entry(index)], {
+      sync: true,
+    });
+    if (index === 150)
+      await wal.saveSnapshot({
+        index: 150 as Index,
+        term: 2 as Term,
+        confState: { voters: [1n as NodeId], learners: [] },
+      });
   }
-  const identity = { nodeId: "18364758544493064720", clusterId: "7", term: 2, vote: "18364758544493064720", commit: 199 };
+  const identity = {
+    nodeId: "18364758544493064720",
+    clusterId: "7",
+    term: 2,
+    vote: "18364758544493064720",
+    commit: 199,
+  };
   expect(await etcd(context, "read", dir, "0", "0")).toEqual({ ...identity, entries: range(1, 200).map(printed) });
   await wal.release(150);
   expect(await etcd(context, "read", dir, "150", "2")).toEqual({ ...identity, entries: range(151, 200).map(printed) });
@@ -57,7 +80,9 @@ test("etcd reads our log, over segments and from a snapshot, while it is being w
 test("etcd appends to our log, and we read on", async (context) => {
   const dir = join(root, "both");
   const wal = await createWal(nodeDisk, dir, me);
-  await wal.save({ term: 2 as Term, vote: me.nodeId as NodeId, commit: 0 as Index }, range(1, 20).map(entry), { sync: true });
+  await wal.save({ term: 2 as Term, vote: me.nodeId as NodeId, commit: 0 as Index }, range(1, 20).map(entry), {
+    sync: true,
+  });
   await wal.close();
   await etcd(context, "append", dir, "0", "0");
   const { wal: again, contents } = await openWal(nodeDisk, dir, me);

@@ -26,7 +26,11 @@ export interface SegmentEnd {
  * the log ends before it. Everything else was once durable and has changed since: refused.
  * @param crc running checksum of the segments before; undefined for the first one read, whose head then sets it.
  */
-export function readSegment(segment: SegmentBytes, crc: number | undefined, onRecord: (type: number, data: Uint8Array, offset: number) => void): SegmentEnd {
+export function readSegment(
+  segment: SegmentBytes,
+  crc: number | undefined,
+  onRecord: (type: number, data: Uint8Array, offset: number) => void,
+): SegmentEnd {
   const { bytes } = segment;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let running = crc;
@@ -46,15 +50,26 @@ export function readSegment(segment: SegmentBytes, crc: number | undefined, onRe
     const record = decodeRecord(whole.subarray(0, frame.size));
     const expected = record === undefined ? undefined : expectedChecksum(record, running);
     if (record === undefined || expected !== record.crc || firstNonZero(whole, frame.size) !== undefined) {
-      if (segment.last && spansZeroSector(whole, offset + FRAME_HEADER_BYTES)) return { offset, crc: running, torn: true };
-      throw damaged(segment, offset, record === undefined ? "a record cannot be decoded" : `a record says checksum ${hex(record.crc)}, its bytes give ${hex(expected ?? 0)}`);
+      if (segment.last && spansZeroSector(whole, offset + FRAME_HEADER_BYTES))
+        return { offset, crc: running, torn: true };
+      throw damaged(
+        segment,
+        offset,
+        record === undefined
+          ? "a record cannot be decoded"
+          : `a record says checksum ${hex(record.crc)}, its bytes give ${hex(expected ?? 0)}`,
+      );
     }
     running = record.crc;
     try {
       onRecord(record.type, record.data, offset);
     } catch (error) {
       if (error instanceof WalError) throw error;
-      throw new WalError("WAL_DAMAGED", `${segment.path} is damaged at offset ${offset}: a record with a valid checksum cannot be decoded (${String(error)})`, error);
+      throw new WalError(
+        "WAL_DAMAGED",
+        `${segment.path} is damaged at offset ${offset}: a record with a valid checksum cannot be decoded (${String(error)})`,
+        error,
+      );
     }
     offset += FRAME_HEADER_BYTES + frame.size + frame.padding;
   }
@@ -125,7 +140,10 @@ function firstNonZero(bytes: Uint8Array, from: number): number | undefined {
 const ZEROS = new Uint8Array(64 * 1024);
 
 function damaged(segment: SegmentBytes, offset: number, what: string): WalError {
-  return new WalError("WAL_DAMAGED", `${segment.path} is damaged at offset ${offset}: ${what}; restore this member from a backup, or remove it from the cluster and add it anew`);
+  return new WalError(
+    "WAL_DAMAGED",
+    `${segment.path} is damaged at offset ${offset}: ${what}; restore this member from a backup, or remove it from the cluster and add it anew`,
+  );
 }
 
 function hex(value: number): string {

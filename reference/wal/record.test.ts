@@ -6,15 +6,31 @@ import * as raftpb from "../../api/etcd/gen/raft.ts";
 import * as walpb from "../../api/etcd/gen/wal.ts";
 import type { Entry, HardState, Index, NodeId, SnapshotMetadata, Term } from "../raft/types.ts";
 import { readSegment } from "./reader.ts";
-import { decodeEntry, decodeHardState, decodeMetadata, decodeSnapshot, ENTRY_RECORD, METADATA_RECORD, RecordWriter, SNAPSHOT_RECORD, STATE_RECORD } from "./record.ts";
+import {
+  decodeEntry,
+  decodeHardState,
+  decodeMetadata,
+  decodeSnapshot,
+  ENTRY_RECORD,
+  METADATA_RECORD,
+  RecordWriter,
+  SNAPSHOT_RECORD,
+  STATE_RECORD,
+} from "./record.ts";
 
-const numbers = fc.oneof(fc.constantFrom(1, 127, 128, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 35, Number.MAX_SAFE_INTEGER), fc.integer({ min: 1, max: 2 ** 30 }));
+const numbers = fc.oneof(
+  fc.constantFrom(1, 127, 128, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 35, Number.MAX_SAFE_INTEGER),
+  fc.integer({ min: 1, max: 2 ** 30 }),
+);
 const ids = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const entries: fc.Arbitrary<Entry> = fc.record({
   term: numbers.map((n) => n as Term),
   index: numbers.map((n) => n as Index),
   type: fc.constantFrom("normal" as const, "confChange" as const),
-  data: fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 100, max: 20_000 }).map((n) => new Uint8Array(n).fill(n))),
+  data: fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    fc.integer({ min: 100, max: 20_000 }).map((n) => new Uint8Array(n).fill(n)),
+  ),
 });
 
 /** A log's head, so that the reader has a checksum to start from. */
@@ -23,7 +39,9 @@ function log(write: (writer: RecordWriter) => void): { type: number; data: Uint8
   writer.checksum();
   write(writer);
   const records: { type: number; data: Uint8Array }[] = [];
-  const end = readSegment({ path: "log", bytes: writer.bytes(), last: true }, undefined, (type, data) => records.push({ type, data }));
+  const end = readSegment({ path: "log", bytes: writer.bytes(), last: true }, undefined, (type, data) =>
+    records.push({ type, data }),
+  );
   expect(end).toEqual({ offset: writer.length, crc: writer.crc, torn: false });
   return records.slice(1);
 }
@@ -35,7 +53,14 @@ test("the hand-written entry encoder says what the generated codec reads", () =>
       expect(read.map(({ type }) => type)).toEqual(list.map(() => ENTRY_RECORD));
       expect(read.map(({ data }) => decodeEntry(data))).toEqual(list);
       const generated = read.map(({ data }) => raftpb.Entry.decode(data));
-      expect(generated).toEqual(list.map((entry) => ({ term: BigInt(entry.term), index: BigInt(entry.index), type: entry.type === "normal" ? 0 : 1, data: entry.data })));
+      expect(generated).toEqual(
+        list.map((entry) => ({
+          term: BigInt(entry.term),
+          index: BigInt(entry.index),
+          type: entry.type === "normal" ? 0 : 1,
+          data: entry.data,
+        })),
+      );
     }),
     { numRuns: 300 * Number(process.env["SEATRIAL_RUNS"] ?? 1) },
   );
@@ -69,20 +94,27 @@ test("every length of data is framed to a multiple of eight, short checksums inc
 
 test("hard state, metadata and snapshot come back", () => {
   fc.assert(
-    fc.property(ids, ids, fc.oneof(numbers, fc.constant(0)), numbers, fc.array(ids, { maxLength: 4 }), (a, b, x, y, members) => {
-      const state: HardState = { term: x as Term, vote: a as NodeId, commit: y as Index };
-      const voters = x > 0 ? members.map((id) => id as NodeId) : [];
-      const snapshot: SnapshotMetadata = { index: x as Index, term: y as Term, confState: { voters, learners: [] } };
-      const read = log((writer) => {
-        writer.state(state);
-        writer.metadata({ nodeId: a, clusterId: b });
-        writer.snapshot(snapshot);
-      });
-      expect(read.map(({ type }) => type)).toEqual([STATE_RECORD, METADATA_RECORD, SNAPSHOT_RECORD]);
-      expect(decodeHardState(read[0]?.data ?? new Uint8Array())).toEqual(state);
-      expect(decodeMetadata(read[1]?.data ?? new Uint8Array())).toEqual({ nodeId: a, clusterId: b });
-      expect(decodeSnapshot(read[2]?.data ?? new Uint8Array())).toEqual(snapshot);
-    }),
+    fc.property(
+      ids,
+      ids,
+      fc.oneof(numbers, fc.constant(0)),
+      numbers,
+      fc.array(ids, { maxLength: 4 }),
+      (a, b, x, y, members) => {
+        const state: HardState = { term: x as Term, vote: a as NodeId, commit: y as Index };
+        const voters = x > 0 ? members.map((id) => id as NodeId) : [];
+        const snapshot: SnapshotMetadata = { index: x as Index, term: y as Term, confState: { voters, learners: [] } };
+        const read = log((writer) => {
+          writer.state(state);
+          writer.metadata({ nodeId: a, clusterId: b });
+          writer.snapshot(snapshot);
+        });
+        expect(read.map(({ type }) => type)).toEqual([STATE_RECORD, METADATA_RECORD, SNAPSHOT_RECORD]);
+        expect(decodeHardState(read[0]?.data ?? new Uint8Array())).toEqual(state);
+        expect(decodeMetadata(read[1]?.data ?? new Uint8Array())).toEqual({ nodeId: a, clusterId: b });
+        expect(decodeSnapshot(read[2]?.data ?? new Uint8Array())).toEqual(snapshot);
+      },
+    ),
     { numRuns: 100 },
   );
 });
@@ -95,5 +127,11 @@ test("a record under the wrong type is refused, though its checksum is right", (
   const bytes = writer.bytes().slice();
   expect(bytes[at + 9]).toBe(ENTRY_RECORD);
   bytes[at + 9] = STATE_RECORD;
-  expect(() => readSegment({ path: "log", bytes, last: false }, undefined, (type, data) => type === STATE_RECORD && decodeHardState(data))).toThrow(/log is damaged at offset 16: a record with a valid checksum/);
+  expect(() =>
+    readSegment(
+      { path: "log", bytes, last: false },
+      undefined,
+      (type, data) => type === STATE_RECORD && decodeHardState(data),
+    ),
+  ).toThrow(/log is damaged at offset 16: a record with a valid checksum/);
 });

@@ -65,7 +65,13 @@ export class RecordWriter {
     this.#reserve(data.length);
     const start = this.#openRecord(ENTRY_RECORD);
     // The entry's size decides how long its own length varint is, so it is computed, not patched.
-    const size = 2 + 1 + varintBytes(entry.term) + 1 + varintBytes(entry.index) + (data.length === 0 ? 0 : 1 + varintBytes(data.length) + data.length);
+    const size =
+      2 +
+      1 +
+      varintBytes(entry.term) +
+      1 +
+      varintBytes(entry.index) +
+      (data.length === 0 ? 0 : 1 + varintBytes(data.length) + data.length);
     const dataAt = this.#openData(size);
     this.#byte(0x08);
     this.#byte(entry.type === "confChange" ? 1 : 0);
@@ -180,12 +186,23 @@ function varintBytes(value: number): number {
 }
 
 export function encodeHardState(state: HardState): Uint8Array {
-  return new BinaryWriter().uint32(0x08).uint64(BigInt(state.term)).uint32(0x10).uint64(state.vote).uint32(0x18).uint64(BigInt(state.commit)).finish();
+  return new BinaryWriter()
+    .uint32(0x08)
+    .uint64(BigInt(state.term))
+    .uint32(0x10)
+    .uint64(state.vote)
+    .uint32(0x18)
+    .uint64(BigInt(state.commit))
+    .finish();
 }
 
 export function decodeHardState(data: Uint8Array): HardState {
   const state = raftpb.HardState.decode(data);
-  const decoded = { term: safe(state.term) as Term, vote: state.vote as HardState["vote"], commit: safe(state.commit) as Index };
+  const decoded = {
+    term: safe(state.term) as Term,
+    vote: state.vote as HardState["vote"],
+    commit: safe(state.commit) as Index,
+  };
   return canonical(decoded, encodeHardState(decoded), data);
 }
 
@@ -211,7 +228,12 @@ function decodePlainEntry(data: Uint8Array): Entry | undefined {
     from = length.end;
   }
   // A view, since a log is mostly entries: a copy of each would make opening twice as slow, to free a segment's buffer sooner.
-  return { type: type === 0 ? "normal" : "confChange", term: term.value as Term, index: index.value as Index, data: data.subarray(from) };
+  return {
+    type: type === 0 ? "normal" : "confChange",
+    term: term.value as Term,
+    index: index.value as Index,
+    data: data.subarray(from),
+  };
 }
 
 function decodeAnyEntry(data: Uint8Array): Entry {
@@ -219,11 +241,19 @@ function decodeAnyEntry(data: Uint8Array): Entry {
   if (entry.type !== raftpb.EntryType.EntryNormal && entry.type !== raftpb.EntryType.EntryConfChange) {
     throw new RangeError(`entry type ${String(entry.type)}`);
   }
-  return { type: entry.type === raftpb.EntryType.EntryNormal ? "normal" : "confChange", term: safe(entry.term) as Term, index: safe(entry.index) as Index, data: entry.data };
+  return {
+    type: entry.type === raftpb.EntryType.EntryNormal ? "normal" : "confChange",
+    term: safe(entry.term) as Term,
+    index: safe(entry.index) as Index,
+    data: entry.data,
+  };
 }
 
 /** An unsigned varint of at most 49 bits; undefined for a longer one, or where the bytes end. */
-export function decodeVarint(bytes: Uint8Array, at: number): { readonly value: number; readonly end: number } | undefined {
+export function decodeVarint(
+  bytes: Uint8Array,
+  at: number,
+): { readonly value: number; readonly end: number } | undefined {
   let value = 0;
   let unit = 1;
   for (let end = at; end < at + 7; unit *= 0x80) {
@@ -273,11 +303,18 @@ export function encodeConfState(state: ConfState): Uint8Array {
 }
 
 export function decodeConfState(state: raftpb.ConfState | undefined): ConfState {
-  return { voters: (state?.voters ?? []).map((id) => id as NodeId), learners: (state?.learners ?? []).map((id) => id as NodeId) };
+  return {
+    voters: (state?.voters ?? []).map((id) => id as NodeId),
+    learners: (state?.learners ?? []).map((id) => id as NodeId),
+  };
 }
 
 function encodeSnapshot(snapshot: SnapshotMetadata): Uint8Array {
-  const writer = new BinaryWriter().uint32(0x08).uint64(BigInt(snapshot.index)).uint32(0x10).uint64(BigInt(snapshot.term));
+  const writer = new BinaryWriter()
+    .uint32(0x08)
+    .uint64(BigInt(snapshot.index))
+    .uint32(0x10)
+    .uint64(BigInt(snapshot.term));
   // etcd refuses a snapshot record past index 0 without a membership.
   if (snapshot.index > 0) writer.uint32(0x1a).bytes(encodeConfState(snapshot.confState));
   return writer.finish();
@@ -285,7 +322,11 @@ function encodeSnapshot(snapshot: SnapshotMetadata): Uint8Array {
 
 export function decodeSnapshot(data: Uint8Array): SnapshotMetadata {
   const snapshot = walpb.Snapshot.decode(data);
-  const decoded = { index: safe(snapshot.index) as Index, term: safe(snapshot.term) as Term, confState: decodeConfState(snapshot.confState) };
+  const decoded = {
+    index: safe(snapshot.index) as Index,
+    term: safe(snapshot.term) as Term,
+    confState: decodeConfState(snapshot.confState),
+  };
   return canonical(decoded, encodeSnapshot(decoded), data);
 }
 

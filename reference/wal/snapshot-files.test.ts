@@ -14,7 +14,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(join(dir, ".."), { recursive: true, force: true }));
 
-const at = (index: number, term: number): SnapshotMetadata => ({ index: index as Index, term: term as Term, confState: { voters: [1n as NodeId, 0xfedcba9876543210n as NodeId], learners: [4n as NodeId] } });
+const at = (index: number, term: number): SnapshotMetadata => ({
+  index: index as Index,
+  term: term as Term,
+  confState: { voters: [1n as NodeId, 0xfedcba9876543210n as NodeId], learners: [4n as NodeId] },
+});
 
 async function* stream(...parts: (string | Error)[]): AsyncIterable<Uint8Array> {
   for (const part of parts) {
@@ -66,7 +70,10 @@ test("any flipped byte is refused", async () => {
     const bytes = Buffer.from(intact);
     bytes.writeUInt8(bytes.readUInt8(i) ^ 0x10, i);
     await writeFile(path, bytes);
-    await expect(read(at(5, 1)), `byte ${i}`).rejects.toMatchObject({ code: "WAL_DAMAGED", message: expect.stringContaining(path) as string });
+    await expect(read(at(5, 1)), `byte ${i}`).rejects.toMatchObject({
+      code: "WAL_DAMAGED",
+      message: expect.stringContaining(path) as string,
+    });
   }
   for (const length of [0, 10, 30, intact.length - 1]) {
     await writeFile(path, intact.subarray(0, length));

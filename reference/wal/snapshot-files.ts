@@ -66,11 +66,16 @@ export class SnapshotFiles {
       const { bytes } = await readHead(file, path);
       const end = (await file.size()) - TRAILER_BYTES;
       const trailer = Buffer.alloc(TRAILER_BYTES);
-      if (end < bytes || (await file.readAt(trailer, end)) !== TRAILER_BYTES || trailer.toString("latin1", 12) !== END_MARK || trailer.readBigUInt64LE(0) !== BigInt(end - bytes)) {
+      if (
+        end < bytes ||
+        (await file.readAt(trailer, end)) !== TRAILER_BYTES ||
+        trailer.toString("latin1", 12) !== END_MARK ||
+        trailer.readBigUInt64LE(0) !== BigInt(end - bytes)
+      ) {
         throw damaged(path, "its end is missing");
       }
       let crc = 0;
-      for (let at = bytes; at < end; ) {
+      for (let at = bytes; at < end;) {
         const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
         if ((await file.readAt(chunk, at)) !== chunk.length) throw damaged(path, "it ends early");
         crc = crc32c(chunk, crc);
@@ -87,7 +92,8 @@ export class SnapshotFiles {
   async prune(keep: number): Promise<void> {
     const names = await this.#names();
     for (const name of names.slice(0, Math.max(0, names.length - keep))) await this.#disk.remove(join(this.#dir, name));
-    for (const name of await this.#disk.list(this.#dir)) if (name.endsWith(".snap.tmp")) await this.#disk.remove(join(this.#dir, name));
+    for (const name of await this.#disk.list(this.#dir))
+      if (name.endsWith(".snap.tmp")) await this.#disk.remove(join(this.#dir, name));
     if (names.length > keep) await this.#disk.syncDir(this.#dir);
   }
 
@@ -108,7 +114,11 @@ const CHUNK_BYTES = 256 * 1024;
 const METADATA_MAX_BYTES = 64 * 1024;
 
 async function write(file: File, metadata: SnapshotMetadata, stream: AsyncIterable<Uint8Array>): Promise<void> {
-  const encoded = raftpb.SnapshotMetadata.encode({ index: BigInt(metadata.index), term: BigInt(metadata.term), confState: raftpb.ConfState.decode(encodeConfState(metadata.confState)) }).finish();
+  const encoded = raftpb.SnapshotMetadata.encode({
+    index: BigInt(metadata.index),
+    term: BigInt(metadata.term),
+    confState: raftpb.ConfState.decode(encodeConfState(metadata.confState)),
+  }).finish();
   const head = Buffer.alloc(FIXED_HEAD_BYTES + encoded.length + 4);
   head.write(MAGIC, "latin1");
   head.writeUInt32LE(VERSION, 8);
@@ -132,22 +142,32 @@ async function write(file: File, metadata: SnapshotMetadata, stream: AsyncIterab
 
 async function readHead(file: File, path: string): Promise<{ metadata: SnapshotMetadata; bytes: number }> {
   const fixed = Buffer.alloc(FIXED_HEAD_BYTES);
-  if ((await file.readAt(fixed, 0)) !== FIXED_HEAD_BYTES || fixed.toString("latin1", 0, 8) !== MAGIC) throw damaged(path, "it does not begin like a snapshot");
+  if ((await file.readAt(fixed, 0)) !== FIXED_HEAD_BYTES || fixed.toString("latin1", 0, 8) !== MAGIC)
+    throw damaged(path, "it does not begin like a snapshot");
   const version = fixed.readUInt32LE(8);
-  if (version !== VERSION) throw new WalError("WAL_DAMAGED", `${path} has format version ${version}, this program reads ${VERSION}`);
+  if (version !== VERSION)
+    throw new WalError("WAL_DAMAGED", `${path} has format version ${version}, this program reads ${VERSION}`);
   const length = fixed.readUInt32LE(12);
   const rest = Buffer.alloc(Math.min(length, METADATA_MAX_BYTES) + 4);
   const whole = (await file.readAt(rest, FIXED_HEAD_BYTES)) === length + 4;
-  if (!whole || crc32c(rest.subarray(0, length), crc32c(fixed)) !== rest.readUInt32LE(length)) throw damaged(path, "the checksum of its head does not match");
+  if (!whole || crc32c(rest.subarray(0, length), crc32c(fixed)) !== rest.readUInt32LE(length))
+    throw damaged(path, "the checksum of its head does not match");
   const metadata = raftpb.SnapshotMetadata.decode(rest.subarray(0, length));
   return {
-    metadata: { index: Number(metadata.index) as Index, term: Number(metadata.term) as Term, confState: decodeConfState(metadata.confState) },
+    metadata: {
+      index: Number(metadata.index) as Index,
+      term: Number(metadata.term) as Term,
+      confState: decodeConfState(metadata.confState),
+    },
     bytes: FIXED_HEAD_BYTES + rest.length,
   };
 }
 
 function damaged(path: string, what: string): WalError {
-  return new WalError("WAL_DAMAGED", `${path} is damaged: ${what}; restore this member from a backup, or remove it from the cluster and add it anew`);
+  return new WalError(
+    "WAL_DAMAGED",
+    `${path} is damaged: ${what}; restore this member from a backup, or remove it from the cluster and add it anew`,
+  );
 }
 
 function formatName({ index, term }: Pick<SnapshotMetadata, "index" | "term">): string {

@@ -19,9 +19,22 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-const entry = (index: number, term = 1, size = 20, type: Entry["type"] = "normal"): Entry => ({ term: term as Term, index: index as Index, type, data: new Uint8Array(size).fill(index % 251 || 1) });
-const state = (commit: number, term = 1): HardState => ({ term: term as Term, vote: me.nodeId as NodeId, commit: commit as Index });
-const snapshot = (index: number, term = 1): SnapshotMetadata => ({ index: index as Index, term: term as Term, confState: { voters: [1n as NodeId, 2n as NodeId], learners: [3n as NodeId] } });
+const entry = (index: number, term = 1, size = 20, type: Entry["type"] = "normal"): Entry => ({
+  term: term as Term,
+  index: index as Index,
+  type,
+  data: new Uint8Array(size).fill(index % 251 || 1),
+});
+const state = (commit: number, term = 1): HardState => ({
+  term: term as Term,
+  vote: me.nodeId as NodeId,
+  commit: commit as Index,
+});
+const snapshot = (index: number, term = 1): SnapshotMetadata => ({
+  index: index as Index,
+  term: term as Term,
+  confState: { voters: [1n as NodeId, 2n as NodeId], learners: [3n as NodeId] },
+});
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => entry(from + i));
 const sync = { sync: true };
 
@@ -29,7 +42,10 @@ async function fill(wal: Wal, from: number, to: number): Promise<void> {
   for (let i = from; i <= to; i++) await wal.save(state(i), [entry(i)], sync);
 }
 
-async function reopen(options: WalOptions = small, expected: WalMetadata | undefined = me): Promise<{ wal: Wal; contents: WalContents }> {
+async function reopen(
+  options: WalOptions = small,
+  expected: WalMetadata | undefined = me,
+): Promise<{ wal: Wal; contents: WalContents }> {
   return openWal(nodeDisk, dir, expected, options);
 }
 
@@ -45,7 +61,13 @@ describe("what is saved comes back", () => {
     await (await createWal(nodeDisk, dir, me, small)).close();
     expect(await walExists(nodeDisk, dir)).toBe(true);
     const contents = await contentsOf();
-    expect(contents).toEqual({ metadata: me, hardState: { term: 0, vote: 0n, commit: 0 }, start: { index: 0, term: 0, confState: { voters: [], learners: [] } }, entries: [], snapshots: [{ index: 0, term: 0, confState: { voters: [], learners: [] } }] });
+    expect(contents).toEqual({
+      metadata: me,
+      hardState: { term: 0, vote: 0n, commit: 0 },
+      start: { index: 0, term: 0, confState: { voters: [], learners: [] } },
+      entries: [],
+      snapshots: [{ index: 0, term: 0, confState: { voters: [], learners: [] } }],
+    });
     await expect(createWal(nodeDisk, dir, me, small)).rejects.toThrow(/already holds a log: open it/);
   });
 
@@ -112,7 +134,11 @@ describe("snapshots", () => {
     await fill(wal, 11, 12);
     await wal.close();
     expect(await contentsOf()).toMatchObject({ start: snapshot(8), entries: range(9, 12) });
-    expect(await contentsOf({ ...small, fromSnapshot: 7 })).toMatchObject({ start: snapshot(4), entries: range(5, 12), snapshots: [{ index: 0 }, snapshot(4), snapshot(8)] });
+    expect(await contentsOf({ ...small, fromSnapshot: 7 })).toMatchObject({
+      start: snapshot(4),
+      entries: range(5, 12),
+      snapshots: [{ index: 0 }, snapshot(4), snapshot(8)],
+    });
     expect((await contentsOf({ ...small, fromSnapshot: 3 })).entries).toEqual(range(1, 12));
   });
 
@@ -144,7 +170,9 @@ describe("snapshots", () => {
     await fill(again.wal, 401, 402);
     await again.wal.close();
     expect((await contentsOf()).entries).toEqual(range(301, 402));
-    await expect(reopen({ ...small, fromSnapshot: 10 })).rejects.toThrow(/no snapshot record to start from at or before index 10/);
+    await expect(reopen({ ...small, fromSnapshot: 10 })).rejects.toThrow(
+      /no snapshot record to start from at or before index 10/,
+    );
   });
 });
 
@@ -198,7 +226,9 @@ describe("torn or damaged", () => {
   test("the sector that held the length is gone, a later one is not", async () => {
     const { last } = await logOf(20);
     const start = used(await readFile(last));
-    await edit(last, (bytes) => bytes.fill(7, (Math.ceil(start / 512) + 1) * 512, (Math.ceil(start / 512) + 1) * 512 + 9));
+    await edit(last, (bytes) =>
+      bytes.fill(7, (Math.ceil(start / 512) + 1) * 512, (Math.ceil(start / 512) + 1) * 512 + 9),
+    );
     const contents = await contentsOf();
     expect(contents.torn).toBeDefined();
     expect(contents.entries).toEqual(range(1, 20));
@@ -207,8 +237,16 @@ describe("torn or damaged", () => {
   });
 
   test.each([
-    ["a flipped bit in a record of the last segment", "last", (bytes: Buffer) => bytes.writeUInt8(bytes.readUInt8(200) ^ 1, 200)],
-    ["a flipped bit in an earlier segment", "first", (bytes: Buffer) => bytes.writeUInt8(bytes.readUInt8(200) ^ 1, 200)],
+    [
+      "a flipped bit in a record of the last segment",
+      "last",
+      (bytes: Buffer) => bytes.writeUInt8(bytes.readUInt8(200) ^ 1, 200),
+    ],
+    [
+      "a flipped bit in an earlier segment",
+      "first",
+      (bytes: Buffer) => bytes.writeUInt8(bytes.readUInt8(200) ^ 1, 200),
+    ],
     ["a sector of zeros in an earlier segment", "first", (bytes: Buffer) => bytes.fill(0, 512, 1024)],
     ["a length reaching past an earlier segment", "first", (bytes: Buffer) => bytes.writeUInt8(0x7f, 16 + 3)],
   ] as const)("%s is refused, with file and offset", async (_what, which, change) => {
@@ -262,7 +300,9 @@ describe("torn or damaged", () => {
 
 test("a log of another member or cluster is refused", async () => {
   await (await createWal(nodeDisk, dir, me, small)).close();
-  await expect(reopen(small, { ...me, nodeId: 1n })).rejects.toThrow(/belongs to member fedcba9876543210 of cluster 7, not to member 1 of cluster 7: point the member at its own/);
+  await expect(reopen(small, { ...me, nodeId: 1n })).rejects.toThrow(
+    /belongs to member fedcba9876543210 of cluster 7, not to member 1 of cluster 7: point the member at its own/,
+  );
   await expect(reopen(small, { ...me, clusterId: 8n })).rejects.toMatchObject({ code: "WAL_FOREIGN" });
 });
 
@@ -287,7 +327,11 @@ describe("the disk", () => {
 
   test("what waits together is written by one write and one datasync", async () => {
     const ops: string[] = [];
-    const wal = await createWal(watched((op) => void ops.push(op)), dir, me);
+    const wal = await createWal(
+      watched((op) => void ops.push(op)),
+      dir,
+      me,
+    );
     ops.length = 0;
     await Promise.all(range(1, 100).map((one) => wal.save(state(one.index), [one], sync)));
     expect(ops).toEqual(["write", "datasync"]);
@@ -299,11 +343,16 @@ describe("the disk", () => {
     let failing = false;
     let attempts = 0;
     const cause = Object.assign(new Error("input/output error"), { code: "EIO" });
-    const wal = await createWal(watched((op) => {
-      if (!failing || op !== "datasync") return;
-      attempts++;
-      throw cause;
-    }), dir, me, small);
+    const wal = await createWal(
+      watched((op) => {
+        if (!failing || op !== "datasync") return;
+        attempts++;
+        throw cause;
+      }),
+      dir,
+      me,
+      small,
+    );
     await fill(wal, 1, 3);
     failing = true;
     const both = [wal.save(state(4), [entry(4)], sync), wal.save(state(5), [entry(5)], sync)];
@@ -319,9 +368,14 @@ describe("the disk", () => {
   test("a disk that fills up while space is made ahead fails the write that needs it", async () => {
     let full = false;
     const cause = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
-    const wal = await createWal(watched((op) => {
-      if (full && op === "allocate") throw cause;
-    }), dir, me, small);
+    const wal = await createWal(
+      watched((op) => {
+        if (full && op === "allocate") throw cause;
+      }),
+      dir,
+      me,
+      small,
+    );
     full = true;
     await expect(fill(wal, 1, 400)).rejects.toBe(cause);
     await wal.close();

@@ -26,8 +26,14 @@ export async function walExists(disk: Disk, dir: string): Promise<boolean> {
 }
 
 /** Makes a log that begins with a snapshot of nothing; rejects with `WAL_EXISTS` if there is one. After a crash there is a whole log or none. */
-export async function createWal(disk: Disk, dir: string, metadata: WalMetadata, options: WalOptions = {}): Promise<Wal> {
-  if (await walExists(disk, dir)) throw new WalError("WAL_EXISTS", `${dir} already holds a log: open it, or choose an empty data directory`);
+export async function createWal(
+  disk: Disk,
+  dir: string,
+  metadata: WalMetadata,
+  options: WalOptions = {},
+): Promise<Wal> {
+  if (await walExists(disk, dir))
+    throw new WalError("WAL_EXISTS", `${dir} already holds a log: open it, or choose an empty data directory`);
   const shape = shapeOf(options);
   const name: SegmentName = { sequence: 0, firstIndex: 0 };
   const making = `${dir}.tmp`;
@@ -53,7 +59,16 @@ export async function createWal(disk: Disk, dir: string, metadata: WalMetadata, 
   // The directory above may be as new as the log.
   await disk.syncDir(dirname(dirname(dir)));
   const tail = await disk.open(join(dir, formatSegmentName(name)));
-  return new SegmentedWal(disk, dir, metadata, shape, { segments: [name], file: tail, offset: head.length, allocated: shape.allocateStepBytes, crc: head.crc, lastIndex: 0, hardState: EMPTY_STATE, newestSnapshot: 0 });
+  return new SegmentedWal(disk, dir, metadata, shape, {
+    segments: [name],
+    file: tail,
+    offset: head.length,
+    allocated: shape.allocateStepBytes,
+    crc: head.crc,
+    lastIndex: 0,
+    hardState: EMPTY_STATE,
+    newestSnapshot: 0,
+  });
 }
 
 /**
@@ -61,7 +76,12 @@ export async function createWal(disk: Disk, dir: string, metadata: WalMetadata, 
  * What was read is durable when this resolves: a process that died may have left it in the page cache only.
  * @param expected the member and cluster the log must be of; undefined accepts any.
  */
-export async function openWal(disk: Disk, dir: string, expected: WalMetadata | undefined, options: WalOptions = {}): Promise<{ wal: Wal; contents: WalContents }> {
+export async function openWal(
+  disk: Disk,
+  dir: string,
+  expected: WalMetadata | undefined,
+  options: WalOptions = {},
+): Promise<{ wal: Wal; contents: WalContents }> {
   const shape = shapeOf(options);
   const names = await segmentNames(disk, dir);
   const fold = new ContentsFold();
@@ -69,19 +89,30 @@ export async function openWal(disk: Disk, dir: string, expected: WalMetadata | u
   for (const [i, name] of names.entries()) {
     const path = join(dir, formatSegmentName(name));
     let hasMetadata = false;
-    end = readSegment({ path, bytes: await readWhole(disk, path), last: i === names.length - 1 }, end?.crc, (type, data, offset) => {
-      hasMetadata ||= type === METADATA_RECORD;
-      fold.record(type, data, path, offset);
-    });
+    end = readSegment(
+      { path, bytes: await readWhole(disk, path), last: i === names.length - 1 },
+      end?.crc,
+      (type, data, offset) => {
+        hasMetadata ||= type === METADATA_RECORD;
+        fold.record(type, data, path, offset);
+      },
+    );
     // A segment gets its name only after its head is durable, so not even a torn one lacks it.
-    if (!hasMetadata) throw new WalError("WAL_DAMAGED", `${path} is damaged at offset 0: it does not begin with the member's identity; restore this member from a backup, or remove it from the cluster and add it anew`);
+    if (!hasMetadata)
+      throw new WalError(
+        "WAL_DAMAGED",
+        `${path} is damaged at offset 0: it does not begin with the member's identity; restore this member from a backup, or remove it from the cluster and add it anew`,
+      );
   }
   const last = names.at(-1);
   if (last === undefined || end?.crc === undefined) throw new WalError("WAL_MISSING", `${dir} holds no log segment`);
 
   const contents = fold.contents(dir, options.fromSnapshot ?? Number.POSITIVE_INFINITY);
   if (expected !== undefined && !sameMetadata(expected, contents.metadata)) {
-    throw new WalError("WAL_FOREIGN", `${dir} belongs to ${describeMetadata(contents.metadata)}, not to ${describeMetadata(expected)}: point the member at its own data directory`);
+    throw new WalError(
+      "WAL_FOREIGN",
+      `${dir} belongs to ${describeMetadata(contents.metadata)}, not to ${describeMetadata(expected)}: point the member at its own data directory`,
+    );
   }
 
   for (const name of await disk.list(dir)) if (name.endsWith(".tmp")) await disk.remove(join(dir, name));
@@ -97,7 +128,16 @@ export async function openWal(disk: Disk, dir: string, expected: WalMetadata | u
     }
     await file.datasync();
     const newestSnapshot = contents.snapshots.reduce((newest, { index }) => Math.max(newest, index), 0);
-    const wal = new SegmentedWal(disk, dir, contents.metadata, shape, { segments: names, file, offset: end.offset, allocated: size, crc: end.crc, lastIndex: fold.lastIndex, hardState: fold.hardState, newestSnapshot });
+    const wal = new SegmentedWal(disk, dir, contents.metadata, shape, {
+      segments: names,
+      file,
+      offset: end.offset,
+      allocated: size,
+      crc: end.crc,
+      lastIndex: fold.lastIndex,
+      hardState: fold.hardState,
+      newestSnapshot,
+    });
     return { wal, contents: end.torn ? { ...contents, torn: { segment: path, offset: end.offset } } : contents };
   } catch (error) {
     await file.close();
@@ -116,7 +156,10 @@ async function segmentNames(disk: Disk, dir: string): Promise<SegmentName[]> {
   for (const [i, name] of names.entries()) {
     const before = names[i - 1];
     if (before !== undefined && (name.sequence !== before.sequence + 1 || name.firstIndex < before.firstIndex)) {
-      throw new WalError("WAL_DAMAGED", `${dir} is not whole: ${formatSegmentName(name)} does not follow ${formatSegmentName(before)}; restore this member from a backup, or remove it from the cluster and add it anew`);
+      throw new WalError(
+        "WAL_DAMAGED",
+        `${dir} is not whole: ${formatSegmentName(name)} does not follow ${formatSegmentName(before)}; restore this member from a backup, or remove it from the cluster and add it anew`,
+      );
     }
   }
   return names;

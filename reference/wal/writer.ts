@@ -96,7 +96,11 @@ export class SegmentedWal implements Wal {
     this.#allocated = end.allocated;
   }
 
-  save(hardState: HardState | undefined, entries: readonly Entry[], options: { readonly sync: boolean }): Promise<void> {
+  save(
+    hardState: HardState | undefined,
+    entries: readonly Entry[],
+    options: { readonly sync: boolean },
+  ): Promise<void> {
     return this.#append(options.sync, (writer) => {
       for (const entry of entries) {
         writer.entry(entry);

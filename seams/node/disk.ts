@@ -73,7 +73,7 @@ class NodeFile implements File {
    * and make each later fdatasync journal new extents.
    */
   async allocate(sizeBytes: number): Promise<void> {
-    for (let at = await this.size(); at < sizeBytes; ) {
+    for (let at = await this.size(); at < sizeBytes;) {
       const length = Math.min(ZEROS.length, sizeBytes - at);
       await this.writeAt(ZEROS.subarray(0, length), at);
       at += length;

@@ -9,7 +9,9 @@ import { nodeDisk } from "./disk.ts";
 test("another process's lock is respected, and dies with it", async () => {
   const dir = await mkdtemp(join(tmpdir(), "seatrial-lock-"));
   const program = `const { nodeDisk } = await import(${JSON.stringify(new URL("./disk.ts", import.meta.url).href)}); globalThis.lock = await nodeDisk.lock(${JSON.stringify(dir)}); console.log("held"); setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   try {
     await once(child.stdout, "data");
     await expect(nodeDisk.lock(dir)).rejects.toMatchObject({ code: "ELOCKED" });

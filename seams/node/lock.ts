@@ -16,7 +16,10 @@ export async function lockDirectory(dir: string): Promise<AsyncDisposable> {
   try {
     database = new DatabaseSync(join(dir, LOCK_FILE), { timeout: 0 });
   } catch (cause) {
-    throw Object.assign(new Error(`cannot open the lock file of ${dir}: it must be a directory this process may write to`, { cause }), { code: "EACCES" });
+    throw Object.assign(
+      new Error(`cannot open the lock file of ${dir}: it must be a directory this process may write to`, { cause }),
+      { code: "EACCES" },
+    );
   }
   try {
     // journal_mode OFF: nothing is ever written, and no second file may appear.
@@ -24,7 +27,10 @@ export async function lockDirectory(dir: string): Promise<AsyncDisposable> {
   } catch (cause) {
     database.close();
     if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw cause;
-    throw Object.assign(new Error(`${dir} is in use by another process: stop it, or choose another directory`, { cause }), { code: "ELOCKED" });
+    throw Object.assign(
+      new Error(`${dir} is in use by another process: stop it, or choose another directory`, { cause }),
+      { code: "ELOCKED" },
+    );
   }
   return {
     async [Symbol.asyncDispose]() {
