@@ -107,6 +107,7 @@ function memberConfig(flags: StoreFlags): MemberConfig {
     dataDir: flags.dataDir,
     heartbeatMs: flags.heartbeatMs,
     electionTicks: Math.max(2, Math.floor(flags.electionMs / flags.heartbeatMs)),
+    electionTickAdvance: flags.electionTickAdvance,
     snapshotCount: flags.snapshotCount,
     catchUpEntries: flags.snapshotCatchUpEntries,
     maxRequestBytes: flags.maxRequestBytes,

@@ -24,6 +24,8 @@ export interface MemberConfig {
   readonly heartbeatMs: number;
   /** Election timeout, in ticks. */
   readonly electionTicks: number;
+  /** Begin with most of the first election timeout behind: a fresh or restarted cluster need not sit it out. Pre-votes keep that harmless. */
+  readonly electionTickAdvance: boolean;
   /** Applied entries between two snapshots. */
   readonly snapshotCount: number;
   /** Entries kept in memory behind a snapshot, for followers that are a little behind. */

@@ -30,6 +30,7 @@ export interface StoreFlags {
   readonly initialClusterToken: string;
   readonly heartbeatMs: number;
   readonly electionMs: number;
+  readonly electionTickAdvance: boolean;
   readonly snapshotCount: number;
   readonly snapshotCatchUpEntries: number;
   readonly logLevel: LogLevelName;
@@ -75,7 +76,7 @@ export const FLAGS: Readonly<Record<string, Flag>> = {
   "log-format": { kind: "accepted", default: "json", accepted: ["json"], help: "Currently only 'json'." },
   "pre-vote": { kind: "boolean", default: "true", accepted: ["true"], help: "Enable to run an additional Raft election phase (always on)." },
   "strict-reconfig-check": { kind: "boolean", default: "true", accepted: ["true"], help: "Reject reconfiguration requests that would cause quorum loss (always on)." },
-  "initial-election-tick-advance": { kind: "boolean", default: "true", help: "Accepted; this store does not fast-forward ticks." },
+  "initial-election-tick-advance": { kind: "boolean", default: "true", help: "Whether to fast-forward initial election ticks on boot for faster election." },
   "metrics": { kind: "accepted", default: "basic", accepted: ["basic", "extensive"], help: "Set level of detail for exported metrics ('basic' or 'extensive'; the same here)." },
   "version": { kind: "boolean", default: "false", help: "Show the version." },
   "help": { kind: "boolean", default: "false", help: "Show the help information." },
@@ -170,6 +171,7 @@ function interpret(given: ReadonlyMap<string, string>): StoreFlags {
     initialClusterToken: text("initial-cluster-token"),
     heartbeatMs,
     electionMs,
+    electionTickAdvance: text("initial-election-tick-advance") === "true",
     snapshotCount: number("snapshot-count", 1, MAX_SNAPSHOT_COUNT),
     snapshotCatchUpEntries: number(either("snapshot-catchup-entries", "experimental-snapshot-catchup-entries"), 1, MAX_SNAPSHOT_COUNT),
     logLevel,

@@ -100,7 +100,7 @@ export class Leases {
   }
 
   async #atLeader<T>(signal: AbortSignal, here: () => Promise<T>, method: string, body: Uint8Array): Promise<T | Uint8Array> {
-    const { clock, network } = this.#host.seams;
+    const { clock } = this.#host.seams;
     const deadline = clock.now() + 5000 + 2 * this.#electionMs;
     while (clock.now() < deadline) {
       signal.throwIfAborted();

@@ -101,6 +101,7 @@ export class Member {
     this.#receiving = seams.network.receive(this.#handler());
     // Nobody to wait for: a member that is alone need not sit out an election timeout.
     if (start.confState.voters.length === 1) this.#raft.campaign();
+    else if (config.electionTickAdvance) for (let i = 1; i < config.electionTicks; i++) this.#raft.tick();
     void this.#tickLoop();
     void this.#progressLoop();
     this.#schedule();

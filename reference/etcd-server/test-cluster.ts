@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client, credentials, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
 import type { Method } from "../../api/etcd/services.ts";
+import { systemClock } from "../../seams/node/clock.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/seatrial", import.meta.url));
 
@@ -130,7 +131,7 @@ export class TestClient {
         (message: I) => Buffer.from(method.request.encode(message).finish()),
         (bytes: Buffer) => method.response.decode(bytes),
         method.request.fromPartial(request),
-        { deadline: Date.now() + deadlineMs },
+        { deadline: systemClock.wallMs() + deadlineMs },
         (error: ServiceError | null, answer?: O) => {
           if (error) reject(error);
           else resolve(answer as O);

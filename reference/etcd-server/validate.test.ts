@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, type RequestOp } from "../../api/etcd/gen/rpc.ts";
+import { DeleteRangeRequest, PutRequest, RangeRequest, type RequestOp, type TxnRequest } from "../../api/etcd/gen/rpc.ts";
 import { checkDelete, checkPut, checkRange, checkTxn, isReadOnly, isSerializable } from "./validate.ts";
 
 const b = (text: string) => Buffer.from(text);

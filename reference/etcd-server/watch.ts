@@ -1,7 +1,7 @@
 import { Event_EventType, type Event } from "../../api/etcd/gen/kv.ts";
 import type { MvccReader } from "../apply/types.ts";
 import type { KeyRange, KeyValue, MvccEvent, RevisionEvents } from "../mvcc/types.ts";
-import { Watcher, WatchStream } from "./watch-stream.ts";
+import { WatchStream, type Watcher } from "./watch-stream.ts";
 
 /** How many events one step of catching up reads: long histories are read in pieces, so that nothing else waits. */
 const CATCH_UP_EVENTS = 1000;

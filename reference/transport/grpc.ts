@@ -1,4 +1,4 @@
-import { Metadata, type Server, type ServerDuplexStream, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Metadata, Server, ServerDuplexStream, ServerUnaryCall, ServerWritableStream, sendUnaryData, UntypedServiceImplementation } from "@grpc/grpc-js";
 import * as services from "../../api/etcd/services.ts";
 import type { Method } from "../../api/etcd/services.ts";
 import type { Log } from "../etcd-server/config.ts";

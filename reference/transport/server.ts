@@ -24,7 +24,6 @@ export interface ClientServerConfig {
 
 /** gRPC and HTTP/1.1 on the same ports: the first bytes of a connection decide ("PRI" begins HTTP/2, RFC 9113 3.4). */
 export class ClientServer {
-  readonly #config: ClientServerConfig;
   readonly #grpc: GrpcServer;
   readonly #injector: ReturnType<GrpcServer["createConnectionInjector"]>;
   readonly #http;
@@ -32,7 +31,6 @@ export class ClientServer {
   readonly #listeners: Server[] = [];
 
   constructor(config: ClientServerConfig) {
-    this.#config = config;
     const metrics = new Metrics(config.member);
     this.#grpc = new GrpcServer({
       "grpc.max_receive_message_length": config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
