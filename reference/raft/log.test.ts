@@ -141,6 +141,13 @@ it("a second membership change shows that the first is committed, though a torn 
   expect(new RaftLog({ ...start, entries: entries.slice(0, 3) }).committed).toBe(0);
 });
 
+it("what a conflict cuts off is no longer durable", () => {
+  const log = logOf([1, 1, 1]);
+  expect(log.unstable.durable).toBe(3);
+  log.appendAfter(1 as Index, [entry(2, 2)]);
+  expect(log.unstable.durable).toBe(1);
+});
+
 describe("an acknowledgement", () => {
   /** Entry 2 of term 1 is handed to the disk, replaced by term 2's, and that again by the same entry of term 1. */
   function overwrittenTwice(): RaftLog {

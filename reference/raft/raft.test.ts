@@ -166,3 +166,17 @@ it("an answer to a round that never began confirms no read", () => {
   core.step(message({ type: "heartbeatResponse", ...(round && { context: round }) }));
   expect(drain(core).flatMap((ready) => ready.readStates)).toEqual([{ index: 1, context: value }]);
 });
+
+it("a member with a committed change that it has not applied does not campaign: its majority may be gone", () => {
+  const change = { index: 1 as Index, term: 1 as Term, type: "confChange" as const, data: new Uint8Array(0) };
+  const core = createRaft(
+    config({ preVote: false, entries: [change], hardState: { term: 1 as Term, vote: two, commit: 1 as Index } }),
+  );
+  drain(core);
+  core.campaign();
+  expect(core.status().role).toBe("follower");
+  core.applyConfChange(undefined);
+  core.applied(1 as Index);
+  core.campaign();
+  expect(core.status().role).toBe("candidate");
+});
