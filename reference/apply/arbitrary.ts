@@ -52,12 +52,10 @@ export const rangeRequest: fc.Arbitrary<RangeRequest> = fc.record({
 
 const expectation: fc.Arbitrary<Pick<Compare, "target" | "targetUnion">> = fc.oneof(
   fc.bigInt(0n, 3n).map((version) => ({ target: 0 as const, targetUnion: { $case: "version" as const, version } })),
-  fc
-    .bigInt(0n, 10n)
-    .map((createRevision) => ({
-      target: 1 as const,
-      targetUnion: { $case: "createRevision" as const, createRevision },
-    })),
+  fc.bigInt(0n, 10n).map((createRevision) => ({
+    target: 1 as const,
+    targetUnion: { $case: "createRevision" as const, createRevision },
+  })),
   fc
     .bigInt(0n, 10n)
     .map((modRevision) => ({ target: 2 as const, targetUnion: { $case: "modRevision" as const, modRevision } })),

@@ -127,10 +127,38 @@ function comparable(answer: object): string {
   });
 }
 
+/**
+ * A deletion "from key on" followed by a put that keeps the value or lease of a key it covers: etcd's server overlooks the overlap,
+ * and every member of 3.4.23 panics on the entry ("unexpected error during txn"). Ours refuses it; there is nothing to compare.
+ */
+function panicsEtcd(request: InternalRaftRequest): boolean {
+  if (request.txn === undefined) return false;
+  const ops = allOps(request.txn);
+  const deletesOn = ops.some(
+    (op) =>
+      op?.$case === "requestDeleteRange" &&
+      op.requestDeleteRange.rangeEnd.length === 1 &&
+      op.requestDeleteRange.rangeEnd[0] === 0,
+  );
+  return (
+    deletesOn &&
+    ops.some((op) => op?.$case === "requestPut" && (op.requestPut.ignoreValue || op.requestPut.ignoreLease))
+  );
+}
+
+function allOps(txn: rpc.TxnRequest): rpc.RequestOp["request"][] {
+  return [...txn.success, ...txn.failure].flatMap(({ request }) =>
+    request?.$case === "requestTxn" ? allOps(request.requestTxn) : [request],
+  );
+}
+
 // Under a space alarm etcd 3.4 lets nested puts pass; later versions do not.
 const comparedRequest = raftRequest.filter(
   (request) =>
-    !(is34 && request.alarm !== undefined) && request.leaseCheckpoint === undefined && request.leaseGrant?.ID !== 0n,
+    !(is34 && request.alarm !== undefined) &&
+    !panicsEtcd(request) &&
+    request.leaseCheckpoint === undefined &&
+    request.leaseGrant?.ID !== 0n,
 );
 
 test.skipIf(!present)("the same requests get the same answers and the same HashKV as from etcd", async () => {
@@ -157,6 +185,9 @@ test.skipIf(!present)("the same requests get the same answers and the same HashK
           const theirs = await (isRange
             ? call("KV/Range", rpc.RangeRequest, rpc.RangeResponse, shifted)
             : ask(shifted));
+          // A timeout would leave the two apart for good: it says nothing of our answers, and must not look as if it did.
+          if (isApplyError(theirs) && (theirs.code === 4 || theirs.code === 14))
+            expect.fail(`etcd itself was not available: ${theirs.message}`);
           if ("code" in theirs && REFUSED_BY_SERVER.has((theirs as ApplyError).message)) {
             refused++;
             continue;
