@@ -30,7 +30,7 @@ function drawn(stream: NodeJS.WriteStream): Progress & { end(): void } {
   const draw = () => {
     erase();
     // A line that wraps could not be erased again.
-    stream.write(line.slice(0, Math.max(20, stream.columns - 1)));
+    stream.write(line.slice(0, Math.max(20, (stream.columns || 80) - 1)));
   };
   return {
     phase(name) {
