@@ -88,8 +88,8 @@ export class Connection {
 
   /** Ends both sides at once with a reset, whatever was still on its way. */
   reset(): void {
-    this.#client.resetAndDestroy();
-    this.#server.resetAndDestroy();
+    resetSocket(this.#client);
+    resetSocket(this.#server);
     this.#over();
   }
 
@@ -163,4 +163,13 @@ export class Connection {
     this.downstream.stop();
     this.#host.closed(this);
   }
+}
+
+/**
+ * libuv refuses to reset a socket whose shutdown is under way, and Node then never closes it: the descriptor stays open and the thread
+ * can not end. Such a socket is closed the ordinary way.
+ */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
