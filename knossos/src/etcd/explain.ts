@@ -372,27 +372,33 @@ export class Explainer {
     return true;
   }
 
-  /** A foreign writer put what was seen, and perhaps deleted what is seen no more. */
+  /**
+   * A foreign writer put what was seen here. What was only inferred (a version that needs one more put, a key that is seen no more) it did
+   * here if no later revision can, first; as an alternative it did all of it here already.
+   */
   #foreignOptions(revision: number): Option[] {
-    const puts: Changes = new Map();
+    const late: Changes = new Map();
     for (const key of this.#facts.requiredPuts(revision)) {
       const seen = this.#facts.seenAt(key, revision);
-      if (seen === undefined) continue;
-      puts.set(key, seen.kv ?? this.#blank(key, revision, seen.create, seen.version));
+      if (seen !== undefined) late.set(key, seen.kv ?? this.#blank(key, revision, seen.create, seen.version));
     }
-    for (const { need } of this.#needsAt.get(revision) ?? []) {
+    const early: Changes = new Map(late);
+    for (const { need, later } of this.#needsAt.get(revision) ?? []) {
       const before = this.#timeline.get(need.key, revision);
-      if (before === undefined || puts.has(need.key)) continue;
+      if (before === undefined || early.has(need.key)) continue;
       const hidden = need.versionBefore - before.version - this.#facts.putsBetween(need.key, revision, need.to);
-      if (hidden > 0) puts.set(need.key, { ...before, modRevision: revision, version: before.version + 1 });
+      const put = { ...before, modRevision: revision, version: before.version + 1 };
+      if (hidden > 0) early.set(need.key, put);
+      if (hidden > later) late.set(need.key, put);
     }
-    const deletes: Changes = new Map(puts);
     for (const key of this.#problem.keys) {
-      if (puts.has(key) || this.#timeline.get(key, revision) === undefined || !this.#facts.allowsDelete(key, revision)) continue;
+      if (early.has(key) || this.#timeline.get(key, revision) === undefined || !this.#facts.allowsDelete(key, revision)) continue;
       const { gone, touched } = this.#facts.nextGone(key, revision - 1);
-      if (gone !== Number.POSITIVE_INFINITY && touched >= gone) deletes.set(key, undefined);
+      if (gone === Number.POSITIVE_INFINITY || touched <= gone) continue;
+      early.set(key, undefined);
+      if (this.#facts.gapsBetween(revision, gone + 1) === 0) late.set(key, undefined);
     }
-    return deletes.size > puts.size ? [{ candidate: undefined, changes: deletes }, { candidate: undefined, changes: puts }] : [{ candidate: undefined, changes: puts }];
+    return early.size > late.size ? [{ candidate: undefined, changes: late }, { candidate: undefined, changes: early }] : [{ candidate: undefined, changes: late }];
   }
 
   #blank(key: string, revision: number, createRevision: number, version: number): EtcdKv {

@@ -369,12 +369,20 @@ export class Facts {
     return countIn(this.of(key).puts, after, before - 1);
   }
 
+  /** Missing revisions in (after, before). */
+  gapsBetween(after: number, before: number): number {
+    return countIn(this.#gaps, after, before - 1);
+  }
+
   /** The next thing that is known of the key after `revision`: when it is seen absent or created anew, and when it is touched by a known writer. */
   nextGone(key: string, revision: number): { readonly gone: number; readonly touched: number } {
     const facts = this.of(key);
     const after = facts.points[this.#pointIndexUpTo(facts, revision) + 1];
     const anew = after !== undefined && after.create > revision ? after.create : Number.POSITIVE_INFINITY;
-    return { gone: Math.min(firstAfter(facts.absents, revision), anew), touched: Math.min(firstAfter(facts.puts, revision), firstAfter(facts.deletes, revision)) };
+    const gone = Math.min(firstAfter(facts.absents, revision), anew);
+    if (gone === Number.POSITIVE_INFINITY) return { gone, touched: gone };
+    const ranges = this.#rangeDeletes.filter((d) => d.revision > revision && inRange(key, d.key, d.rangeEnd)).map((d) => d.revision);
+    return { gone, touched: Math.min(firstAfter(facts.puts, revision), firstAfter(facts.deletes, revision), ...ranges) };
   }
 }
 
