@@ -114,7 +114,7 @@ test("after a compaction a watcher begins anew, as one with a gap", async () => 
     3,
   );
   await watch.work(context, 3);
-  expect(watches[1]?.input).toMatchObject({ startRevision: 40 });
+  expect(watches[1]?.input).toMatchObject({ startRevision: 41 });
   expect(watches[1]?.input.resumes).toBeUndefined();
 });
 
@@ -146,11 +146,11 @@ test("the last reads of the watches begin at the first revision that is left", a
   await watch.finish?.(context);
   expect(watches.map(({ node, input }) => [node, input.startRevision])).toEqual([
     ["n1", 1],
-    ["n1", 60],
+    ["n1", 61],
     ["n2", 1],
-    ["n2", 60],
+    ["n2", 61],
     ["n3", 1],
-    ["n3", 60],
+    ["n3", 61],
   ]);
 });
 

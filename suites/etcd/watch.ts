@@ -106,12 +106,20 @@ async function followOnce(
   for await (const message of messages) {
     if (message.compactRevision !== undefined && message.compactRevision > 0) {
       // The past it asked for is gone: it begins again behind the compaction, as a watcher with a gap, not a resume.
-      return { startRevision: message.compactRevision };
+      return { startRevision: afterCompaction(message.compactRevision) };
     }
     parts = message.fragment === true ? parts + 1 : 0;
     if (parts === 0) next = nextRevision(next, message);
   }
   return next === undefined ? {} : { resumes: stream, startRevision: next };
+}
+
+/**
+ * Where a watcher begins whose past was compacted. The compacted revision itself may be asked for, but etcd before 3.5.19 has
+ * forgotten the deletions that were made at it.
+ */
+function afterCompaction(compactRevision: number): number {
+  return compactRevision + 1;
 }
 
 /** The revision after everything this message vouches for. */
@@ -154,7 +162,7 @@ async function readUpTo(
     const input: WatchInput = { f: "watch", key: PREFIX, rangeEnd: prefixEnd(PREFIX), prevKv: true, startRevision };
     for await (const message of session.watch(input, over.signal).messages) {
       if (message.compactRevision !== undefined && message.compactRevision > startRevision)
-        return message.compactRevision;
+        return afterCompaction(message.compactRevision);
       if ((message.events.at(-1)?.kv.modRevision ?? 0) >= end) return undefined;
     }
     return undefined;
