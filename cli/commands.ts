@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { UsageError } from "../harness/errors.ts";
+import type { CheckCommandOptions } from "./check.ts";
 import type { ReplayWords } from "./replay.ts";
 import type { RunWords } from "./run.ts";
 import { durationMs, faultNames, positiveNumber, wholeNumber, words } from "./values.ts";
@@ -109,11 +110,9 @@ function addReadingCommands(program: Command, done: (code: number) => void): voi
     .option("--model <name>", "what the history's object is: register, cas-register, kv, etcd...")
     .option("--format <name>", "how the file is written; guessed if absent")
     .option("--initial <json>", "the object's state before the first operation")
-    .option("--time-limit <time>", "give up with 'unknown' after so long, for each file", (text: string) =>
-      durationMs("--time-limit", text),
-    )
+    .option("--time-limit <time>", "give up with 'unknown' after so long, for each file: seconds, or such as 500ms")
     .option("--json", "one verdict a line")
-    .action(async (files: string[], options: Record<string, never>) => {
+    .action(async (files: string[], options: CheckCommandOptions) => {
       const { checkCommand } = await import("./check.ts");
       done(await checkCommand(files, options));
     });

@@ -46,6 +46,8 @@ async function gather(): Promise<Listed> {
 export const modelsListed: Listed["models"] = [
   { name: "register", summary: "one value, read and written" },
   { name: "cas-register", summary: "a register with compare-and-swap" },
+  { name: "multi-register", summary: "several registers, read and written together" },
+  { name: "counter", summary: "a number that is added to and read" },
   { name: "kv", summary: "strings by key: get, put, append" },
   { name: "etcd", summary: "etcd's key-value space with revisions, transactions, leases and watches" },
 ];
