@@ -174,6 +174,28 @@ describe("snapshots", () => {
       /no snapshot record to start from at or before index 10/,
     );
   });
+
+  test("release keeps the newest snapshot's own record, also where it was the last of its segment", async () => {
+    let wal = await createWal(nodeDisk, dir, me, small);
+    let segments = "";
+    let cuts = 0;
+    // Installed snapshots without entries between them: a cut comes right after a snapshot's record, and what is saved next is past it.
+    for (let i = 1; i <= 500; i++) {
+      await wal.saveSnapshot(snapshot(i));
+      await wal.save(state(i), [], sync);
+      await wal.release(i);
+      const names = (await readdir(dir)).filter((name) => name.endsWith(".wal")).join();
+      if (names === segments) continue;
+      segments = names;
+      cuts++;
+      await wal.close();
+      const again = await reopen();
+      expect(again.contents).toMatchObject({ start: snapshot(i), entries: [] });
+      ({ wal } = again);
+    }
+    expect(cuts).toBeGreaterThan(2);
+    await wal.close();
+  });
 });
 
 describe("torn or damaged", () => {

@@ -133,9 +133,10 @@ export class SegmentedWal implements Wal {
     if (this.#poison !== undefined) throw this.#poison.cause;
     if (this.#closing !== undefined) throw new WalError("WAL_CLOSED", "the log is closed");
     const upTo = Math.min(index, this.#newestSnapshot);
-    // A segment holds nothing live past its successor's first index: what it has there was replaced later.
+    // A segment holds nothing live past its successor's first index: what it has there was replaced later. One whose successor begins
+    // right after the snapshot stays: the snapshot's own record may be its last.
     let free = 0;
-    while ((this.#segments[free + 1]?.firstIndex ?? Number.POSITIVE_INFINITY) <= upTo + 1) free++;
+    while ((this.#segments[free + 1]?.firstIndex ?? Number.POSITIVE_INFINITY) <= upTo) free++;
     const removed = this.#segments.splice(0, free);
     // Oldest first and each made durable: what a crash leaves has no hole.
     for (const name of removed) {
