@@ -20,7 +20,11 @@ test.for<[error: unknown, code: number, says: RegExp]>([
   [new UsageError("there is no suite 'x'."), 2, /^seatrial: there is no suite 'x'\.\n$/],
   [new RunDirectoryFailed("the run directory r cannot be written."), 2, /cannot be written\.\n$/],
   [full, 2, /a file cannot be written \(ENOSPC.*give --out a folder with room/],
-  [new TypeError("x is not\na function"), 3, /^seatrial: x is not a function \(a fault of seatrial's own: SEATRIAL_DEBUG=1 shows where\)\n$/],
+  [
+    new TypeError("x is not\na function"),
+    3,
+    /^seatrial: x is not a function \(a fault of seatrial's own: SEATRIAL_DEBUG=1 shows where\)\n$/,
+  ],
 ])("%s ends with %i and one sentence", ([error, code, says]) => {
   expect(report(error)).toBe(code);
   expect(said.join("")).toMatch(says);

@@ -9,7 +9,9 @@ async function main(argv: readonly string[]): Promise<number> {
   // An error that nobody awaits is a fault of ours: the target's members die with us, and exit code 1 is for violations alone.
   process.on("uncaughtException", (error) => process.exit(report(error)));
   // The reader of our output has seen enough (`| head`).
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : report(error)));
+  process.stdout.on("error", (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === "EPIPE" ? 0 : report(error)),
+  );
   const { parseAndRun } = await import("./commands.ts");
   return parseAndRun(argv);
 }
