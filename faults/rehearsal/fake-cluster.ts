@@ -90,9 +90,9 @@ export class FakeCluster implements Target {
     return {
       async request(command) {
         if ("probe" in command) {
-          const start = performance.now();
+          const start = systemClock.now();
           if (member.disk.delayMs > 0) await systemClock.sleep(member.disk.delayMs);
-          return { ok: true, elapsedMs: performance.now() - start, ...(member.disk.errno === undefined ? {} : { errno: member.disk.errno }) };
+          return { ok: true, elapsedMs: systemClock.now() - start, ...(member.disk.errno === undefined ? {} : { errno: member.disk.errno }) };
         }
         if ("clock" in command || command.disk === "write") return { ok: false, error: "the fake has no such fault" };
         member.disk = command.disk === "heal" ? { delayMs: 0 } : { delayMs: command.delayMs, ...(command.errno === undefined ? {} : { errno: command.errno }) };

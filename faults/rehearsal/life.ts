@@ -1,9 +1,10 @@
-import type { Json } from "knossos-ts";
 import type { Fault, FaultContext, Injection, Phase, ProbeReading } from "../../harness/fault.ts";
 import { seededRandom } from "../../seams/random.ts";
 import { systemClock } from "../../seams/node/clock.ts";
 import type { Target } from "../../harness/target.ts";
 import { judge } from "../evidence.ts";
+
+type Json = Parameters<Fault["heal"]>[0];
 
 export interface Life {
   readonly result: Injection["evidence"]["result"];
