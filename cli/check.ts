@@ -25,7 +25,8 @@ export async function checkCommand(files: string[], options: CheckCommandOptions
   let worst: ExitCode = 0;
   for (const file of files) {
     const verdict = await checkFile(file, parsed);
-    process.stdout.write(`${options.json === true ? JSON.stringify(withoutVerdicts(verdict)) : describe(verdict)}\n`);
+    const readable = verdict.valid !== null || options.json === true;
+    (readable ? process.stdout : process.stderr).write(`${options.json === true ? JSON.stringify(withoutVerdicts(verdict)) : describe(verdict)}\n`);
     worst = worse(worst, exitCodeOf(verdict));
   }
   return worst;
@@ -41,8 +42,10 @@ interface Parsed {
 /** A text is what is wrong with the call. */
 function parseOptions(files: readonly string[], options: CheckCommandOptions): Parsed | string {
   if (files.length === 0) return "no history was named; give one or more history files or run directories";
-  if (options.model !== undefined && !MODELS.includes(options.model)) return `model ${options.model} is not known; one of ${MODELS.join(", ")} is`;
-  if (options.format !== undefined && !FORMATS.some((format) => format === options.format)) return `format ${options.format} is not known; one of ${FORMATS.join(", ")} is`;
+  if (options.model !== undefined && !MODELS.includes(options.model))
+    return `model ${options.model} is not known; one of ${MODELS.join(", ")} is`;
+  if (options.format !== undefined && !FORMATS.some((format) => format === options.format))
+    return `format ${options.format} is not known; one of ${FORMATS.join(", ")} is`;
   let initial: Json | undefined;
   if (options.initial !== undefined) {
     try {
@@ -52,7 +55,8 @@ function parseOptions(files: readonly string[], options: CheckCommandOptions): P
     }
   }
   const timeLimitMs = options.timeLimit === undefined ? undefined : parseDuration(options.timeLimit);
-  if (options.timeLimit !== undefined && timeLimitMs === undefined) return `--time-limit ${options.timeLimit} is not a duration; give seconds, or one such as 500ms, 30s, 2m`;
+  if (options.timeLimit !== undefined && timeLimitMs === undefined)
+    return `--time-limit ${options.timeLimit} is not a duration; give seconds, or one such as 500ms, 30s, 2m`;
   return {
     ...(options.model === undefined ? {} : { model: options.model }),
     ...(options.format === undefined ? {} : { format: options.format }),
@@ -88,7 +92,9 @@ function worse(a: ExitCode, b: ExitCode): ExitCode {
 function describe(verdict: FileVerdict): string {
   if (verdict.valid === null) return `${verdict.file}: ${verdict.error ?? "it cannot be read"}`;
   const facts = `${verdict.model ?? "?"}, ${verdict.operations ?? 0} operations, ${verdict.seconds.toFixed(3)} s`;
-  const lines = [`${verdict.file}: ${verdict.valid === true ? "valid" : verdict.valid === false ? "NOT VALID" : "unknown"} (${facts})`];
+  const lines = [
+    `${verdict.file}: ${verdict.valid === true ? "valid" : verdict.valid === false ? "NOT VALID" : "unknown"} (${facts})`,
+  ];
   if (verdict.why !== undefined) lines.push(`  ${verdict.why}`);
   for (const { checker, message } of verdict.anomalies ?? []) lines.push(`  ${checker}: ${message}`);
   const { counterexample } = verdict;
