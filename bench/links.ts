@@ -11,7 +11,9 @@ import { startLinks } from "../links/index.ts";
 import { systemClock } from "../seams/node/clock.ts";
 
 const ROUND_MS = 1_000;
-const PEER_POST = Buffer.from(`POST /raft HTTP/1.1\r\nHost: x\r\nX-Server-From: 8e9e05c52164694d\r\nContent-Length: 256\r\n\r\n${"x".repeat(256)}`);
+const PEER_POST = Buffer.from(
+  `POST /raft HTTP/1.1\r\nHost: x\r\nX-Server-From: 8e9e05c52164694d\r\nContent-Length: 256\r\n\r\n${"x".repeat(256)}`,
+);
 
 /** One way of talking to an echo server; resolves to operations a second. */
 interface Workload {
@@ -46,7 +48,11 @@ async function main(rounds: number): Promise<void> {
   const upstream = `127.0.0.1:${port}`;
   await using links = await startLinks({ proxies: [{ name: "echo", upstream }], clock: systemClock });
   await using original = await startOriginal(process.env["SEATRIAL_TOXIPROXY"], upstream);
-  const ways = { direct: port, ours: portOf(links.address("echo")), ...(original.port === undefined ? {} : { original: original.port }) };
+  const ways = {
+    direct: port,
+    ours: portOf(links.address("echo")),
+    ...(original.port === undefined ? {} : { original: original.port }),
+  };
   for (const workload of workloads) {
     const figures = new Map<string, number[]>(Object.keys(ways).map((way) => [way, []]));
     const order = Object.entries(ways);
@@ -55,17 +61,29 @@ async function main(rounds: number): Promise<void> {
       for (const [way, at] of [...order, ...order.toReversed()]) figures.get(way)?.push(await measure(workload, at));
     }
     const direct = median(figures.get("direct") ?? []);
-    const cells = [...figures].map(([way, rates]) => `${way} ${median(rates).toFixed(0).padStart(6)}/s (${(median(rates) / direct).toFixed(2)})`);
+    const cells = [...figures].map(
+      ([way, rates]) => `${way} ${median(rates).toFixed(0).padStart(6)}/s (${(median(rates) / direct).toFixed(2)})`,
+    );
     process.stdout.write(`${workload.name.padEnd(50)} ${cells.join("   ")}\n`);
   }
   await echo.terminate();
 }
 
-async function startOriginal(file: string | undefined, upstream: string): Promise<AsyncDisposable & { readonly port?: number }> {
+async function startOriginal(
+  file: string | undefined,
+  upstream: string,
+): Promise<AsyncDisposable & { readonly port?: number }> {
   if (file === undefined) return { async [Symbol.asyncDispose]() {} };
   const port = 20_000 + (process.pid % 10_000);
-  const child = spawn(file, ["-host", "127.0.0.1", "-port", String(port)], { stdio: "ignore", env: { ...process.env, LOG_LEVEL: "error" } });
-  const create = () => fetch(`http://127.0.0.1:${port}/proxies`, { method: "POST", body: JSON.stringify({ name: "echo", upstream, listen: "127.0.0.1:0" }) });
+  const child = spawn(file, ["-host", "127.0.0.1", "-port", String(port)], {
+    stdio: "ignore",
+    env: { ...process.env, LOG_LEVEL: "error" },
+  });
+  const create = () =>
+    fetch(`http://127.0.0.1:${port}/proxies`, {
+      method: "POST",
+      body: JSON.stringify({ name: "echo", upstream, listen: "127.0.0.1:0" }),
+    });
   for (let tries = 0; tries < 100; tries++) {
     await systemClock.sleep(50);
     const answer = await create().catch(() => undefined);

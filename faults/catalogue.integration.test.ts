@@ -5,7 +5,18 @@ import { FakeCluster } from "./rehearsal/fake-cluster.ts";
 import { live } from "./rehearsal/life.ts";
 import { faultByName, faultCatalogue } from "./index.ts";
 
-const names = ["kill", "pause", "partition-one", "partition-leader", "partition-majority", "latency-peer", "latency-client", "reset", "slow-fsync", "fail-fsync"];
+const names = [
+  "kill",
+  "pause",
+  "partition-one",
+  "partition-leader",
+  "partition-majority",
+  "latency-peer",
+  "latency-client",
+  "reset",
+  "slow-fsync",
+  "fail-fsync",
+];
 
 let cluster: FakeCluster;
 beforeAll(async () => {
@@ -50,14 +61,20 @@ describe.each(faultCatalogue.map((fault) => [fault.name, fault] as const))("%s",
     const nodes = cluster.nodes.map(({ name }) => name);
     const plan = (seed: number) => fault.plan(seededRandom(seed), nodes);
     expect(plan(3)).toEqual(plan(3));
-    const context = { target: cluster, clock: { now: () => 0 as never, wallMs: () => 0, sleep: async () => {} }, signal: new AbortController().signal, linksApi: cluster.linksApi };
+    const context = {
+      target: cluster,
+      clock: { now: () => 0 as never, wallMs: () => 0, sleep: async () => {} },
+      signal: new AbortController().signal,
+      linksApi: cluster.linksApi,
+    };
     await fault.heal(fault.undo(context, fault.resolve(plan(3), view)));
     expect(await cluster.view()).toEqual(view);
   });
 });
 
 async function leftovers(): Promise<{ readonly rules: unknown; readonly toxics: readonly unknown[] }> {
-  const get = async (path: string) => (await fetch(cluster.linksApi + path)).json() as Promise<Record<string, { toxics: unknown[] }>>;
+  const get = async (path: string) =>
+    (await fetch(cluster.linksApi + path)).json() as Promise<Record<string, { toxics: unknown[] }>>;
   const proxies = await get("/proxies");
   return { rules: await get("/rules"), toxics: Object.values(proxies).flatMap(({ toxics }) => toxics) };
 }

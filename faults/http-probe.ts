@@ -13,7 +13,11 @@ const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})/;
 export async function httpProbe(
   clock: Clock,
   address: string,
-  options: { readonly withinMs: DurationMs; readonly headers?: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
+  options: {
+    readonly withinMs: DurationMs;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<HttpProbe> {
   const [host, port] = split(address);
   const started = clock.now();
@@ -32,7 +36,9 @@ export async function httpProbe(
       const status = STATUS_LINE.exec(text)?.[1];
       if (status !== undefined) resolve({ result: "answered", status: Number(status), elapsedMs: elapsedMs() });
     });
-    socket.once("error", (error: NodeJS.ErrnoException) => resolve({ result: "closed", code: error.code ?? error.message, elapsedMs: elapsedMs() }));
+    socket.once("error", (error: NodeJS.ErrnoException) =>
+      resolve({ result: "closed", code: error.code ?? error.message, elapsedMs: elapsedMs() }),
+    );
     socket.once("close", () => resolve({ result: "closed", elapsedMs: elapsedMs() }));
   });
   const silence = clock.sleep(options.withinMs, stop).then(

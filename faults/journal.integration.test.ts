@@ -55,8 +55,12 @@ test("record resolves after the line is synced, and two at once do not overwrite
     async open(path, options) {
       const file = await nodeDisk.open(path, options);
       return {
-        readAt: (into, at) => file.readAt(into, at), truncate: (size) => file.truncate(size), allocate: (size) => file.allocate(size),
-        size: () => file.size(), close: () => file.close(), writeAt: (data, at) => file.writeAt(data, at),
+        readAt: (into, at) => file.readAt(into, at),
+        truncate: (size) => file.truncate(size),
+        allocate: (size) => file.allocate(size),
+        size: () => file.size(),
+        close: () => file.close(),
+        writeAt: (data, at) => file.writeAt(data, at),
         async datasync() {
           await file.datasync();
           done.push("synced");
@@ -65,7 +69,9 @@ test("record resolves after the line is synced, and two at once do not overwrite
     },
   };
   const journal = openJournal(dir, watched);
-  const records = [1, 2, 3].map((pid) => journal.record({ fault: "kill", undo: { pid } }).then((id) => done.push(`recorded ${id}`)));
+  const records = [1, 2, 3].map((pid) =>
+    journal.record({ fault: "kill", undo: { pid } }).then((id) => done.push(`recorded ${id}`)),
+  );
   await Promise.all(records);
   expect(done.filter((one) => one === "synced").length).toBe(3);
   expect(done.indexOf("synced")).toBeLessThan(done.indexOf("recorded 1"));
@@ -73,8 +79,13 @@ test("record resolves after the line is synced, and two at once do not overwrite
 });
 
 test("a full disk keeps the fault from being injected: record rejects", async () => {
-  const full: Disk = { ...nodeDisk, open: () => Promise.reject(Object.assign(new Error("no space left"), { code: "ENOSPC" })) };
-  await expect(openJournal(directory(), full).record({ fault: "kill", undo: {} })).rejects.toMatchObject({ code: "ENOSPC" });
+  const full: Disk = {
+    ...nodeDisk,
+    open: () => Promise.reject(Object.assign(new Error("no space left"), { code: "ENOSPC" })),
+  };
+  await expect(openJournal(directory(), full).record({ fault: "kill", undo: {} })).rejects.toMatchObject({
+    code: "ENOSPC",
+  });
 });
 
 test("a torn last line is cut off; what could not be healed stays and is told", async () => {

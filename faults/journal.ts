@@ -11,7 +11,9 @@ export const JOURNAL_FILE = "journal.jsonl";
 const NEWLINE = 0x0a;
 
 type Undo = Parameters<Fault["heal"]>[0];
-type Line = { readonly id: number; readonly fault: string; readonly undo: Undo } | { readonly id: number; readonly done: true };
+type Line =
+  | { readonly id: number; readonly fault: string; readonly undo: Undo }
+  | { readonly id: number; readonly done: true };
 
 export interface HealedFault {
   readonly id: number;
@@ -65,7 +67,10 @@ async function openEntries(disk: Disk, dir: string): Promise<Extract<Line, { fau
   const lines = (await readWhole(disk, dir)).split("\n");
   for (const [i, text] of lines.slice(0, -1).entries()) {
     const line = parsed(text);
-    if (line === undefined) throw new Error(`${join(dir, JOURNAL_FILE)}:${i + 1} is no line of a fault journal; restore the file or heal by hand.`);
+    if (line === undefined)
+      throw new Error(
+        `${join(dir, JOURNAL_FILE)}:${i + 1} is no line of a fault journal; restore the file or heal by hand.`,
+      );
     if ("done" in line) entries.delete(line.id);
     else entries.set(line.id, line);
   }
@@ -76,7 +81,9 @@ function parsed(text: string): Line | undefined {
   try {
     const value = JSON.parse(text) as Partial<Record<"id" | "fault" | "undo" | "done", unknown>> | null;
     if (typeof value?.id !== "number") return undefined;
-    return value.done === true || (typeof value.fault === "string" && value.undo !== undefined) ? (value as Line) : undefined;
+    return value.done === true || (typeof value.fault === "string" && value.undo !== undefined)
+      ? (value as Line)
+      : undefined;
   } catch {
     return undefined;
   }

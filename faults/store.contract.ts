@@ -24,7 +24,12 @@ export function faultsOnStoreContract(spec: string, names: readonly string[]): v
 
   beforeAll(async () => {
     runDir = mkdtempSync(join(tmpdir(), "seatrial-faults-"));
-    target = await openTarget(spec, { nodes: 3, runDir, clock: systemClock, random: seededRandom(`faults/${process.pid}`) });
+    target = await openTarget(spec, {
+      nodes: 3,
+      runDir,
+      clock: systemClock,
+      random: seededRandom(`faults/${process.pid}`),
+    });
     await target.start({ wrapper: [], env: {}, links: true, faultChannel: target.has("fault-channel"), extraArgs: [] });
     await viewThat(target, isWhole);
     load = putUntil(target, stopLoad.signal);
@@ -57,7 +62,9 @@ export function faultsOnStoreContract(spec: string, names: readonly string[]): v
     const old = (await viewThat(target, isWhole)).leader;
     let now: string | undefined;
     const life = await live(partitionLeader, target, {
-      seed: 1, duringMs: 5_000, healedMs: 15_000,
+      seed: 1,
+      duringMs: 5_000,
+      healedMs: 15_000,
       whileInjected: async () => {
         now = (await viewThat(target, ({ leader }) => leader !== undefined && leader !== old)).leader;
       },
@@ -76,7 +83,10 @@ async function putUntil(target: Target, stop: AbortSignal): Promise<void> {
       for (let i = 0; !stop.aborted; i++) {
         const limit = new AbortController();
         await using client = connectEtcd(target.endpoint(name), { clock: systemClock });
-        const late = systemClock.sleep(PUT_WITHIN_MS, limit.signal).then(() => limit.abort(), () => undefined);
+        const late = systemClock.sleep(PUT_WITHIN_MS, limit.signal).then(
+          () => limit.abort(),
+          () => undefined,
+        );
         await client.invoke({ f: "put", key: `load/${name}`, value: String(i) }, AbortSignal.any([stop, limit.signal]));
         limit.abort();
         await late;
@@ -86,7 +96,8 @@ async function putUntil(target: Target, stop: AbortSignal): Promise<void> {
   );
 }
 
-const isWhole = (view: ClusterView): boolean => view.leader !== undefined && view.nodes.every(({ reachable }) => reachable);
+const isWhole = (view: ClusterView): boolean =>
+  view.leader !== undefined && view.nodes.every(({ reachable }) => reachable);
 
 async function viewThat(target: Target, holds: (view: ClusterView) => boolean): Promise<ClusterView> {
   const end = systemClock.now() + WHOLE_WITHIN_MS;

@@ -2,7 +2,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { ApiError } from "./errors.ts";
 import { metricsText } from "./metrics.ts";
 import type { ProxySet } from "./proxies.ts";
-import { parseJson, parsePopulate, parseProxy, parseProxyUpdate, parseToxic, parseToxicUpdate, proxyJson, toxicJson } from "./wire.ts";
+import {
+  parseJson,
+  parsePopulate,
+  parseProxy,
+  parseProxyUpdate,
+  parseToxic,
+  parseToxicUpdate,
+  proxyJson,
+  toxicJson,
+} from "./wire.ts";
 
 /** The Toxiproxy release whose API this is. */
 export const TOXIPROXY_VERSION = "2.12.0";
@@ -26,11 +35,16 @@ const routes: Readonly<Record<string, Handle>> = {
   "GET /version": () => ({ status: 200, text: `{"version": "${TOXIPROXY_VERSION}"}\n` }),
   "GET /metrics": (proxies) => ({ status: 200, text: metricsText(proxies.all()) }),
   "GET /proxies": (proxies) => ok(Object.fromEntries(proxies.all().map((proxy) => [proxy.name, proxyJson(proxy)]))),
-  "POST /proxies": async (proxies, _names, body) => ({ status: 201, json: proxyJson(await proxies.create(parseProxy(body))) }),
+  "POST /proxies": async (proxies, _names, body) => ({
+    status: 201,
+    json: proxyJson(await proxies.create(parseProxy(body))),
+  }),
   "POST /populate": async (proxies, _names, body) => {
     const { made, problem } = await proxies.populate(parsePopulate(body));
     const json = { proxies: made.map(proxyJson) };
-    return problem === undefined ? { status: 201, json } : { status: problem.status, json: { error: problem.message, status: problem.status, ...json } };
+    return problem === undefined
+      ? { status: 201, json }
+      : { status: problem.status, json: { error: problem.message, status: problem.status, ...json } };
   },
   "GET /proxies/:proxy": (proxies, [name = ""]) => ok(proxyJson(proxies.get(name))),
   "POST /proxies/:proxy": async (proxies, [name = ""], body) => {
@@ -49,7 +63,8 @@ const routes: Readonly<Record<string, Handle>> = {
     await proxy.addToxic(toxic);
     return ok(toxicJson(toxic));
   },
-  "GET /proxies/:proxy/toxics/:toxic": (proxies, [name = "", toxic = ""]) => ok(toxicJson(proxies.get(name).toxic(toxic))),
+  "GET /proxies/:proxy/toxics/:toxic": (proxies, [name = "", toxic = ""]) =>
+    ok(toxicJson(proxies.get(name).toxic(toxic))),
   "POST /proxies/:proxy/toxics/:toxic": async (proxies, [name = "", toxicName = ""], body) => {
     const proxy = proxies.get(name);
     const toxic = proxy.toxic(toxicName);
@@ -89,7 +104,8 @@ export function createApi(proxies: ProxySet): Server {
 async function answer(proxies: ProxySet, request: IncomingMessage): Promise<Answer> {
   const body = await readBody(request);
   // Toxiproxy keeps web pages from steering it.
-  if (request.headers["user-agent"]?.startsWith("Mozilla/") === true) return { status: 403, text: "User agent not allowed\n" };
+  if (request.headers["user-agent"]?.startsWith("Mozilla/") === true)
+    return { status: 403, text: "User agent not allowed\n" };
   const path = (request.url ?? "/").replace(/\?.*$/s, "");
   const method = request.method === "PATCH" && path !== "/proxies" ? "POST" : (request.method ?? "GET");
   const parts = path.split("/").slice(1);
@@ -104,7 +120,10 @@ async function answer(proxies: ProxySet, request: IncomingMessage): Promise<Answ
 }
 
 function matches(pattern: readonly string[], parts: readonly string[]): boolean {
-  return pattern.length === parts.length && pattern.every((part, i) => part === parts[i] || (part.startsWith(":") && parts[i] !== ""));
+  return (
+    pattern.length === parts.length &&
+    pattern.every((part, i) => part === parts[i] || (part.startsWith(":") && parts[i] !== ""))
+  );
 }
 
 function decodeName(part: string): string {
@@ -127,12 +146,16 @@ async function readBody(request: IncomingMessage): Promise<string> {
 }
 
 function problemAnswer(error: unknown): Answer {
-  const { status, message } = error instanceof ApiError ? error : new ApiError(500, error instanceof Error ? error.message : String(error));
+  const { status, message } =
+    error instanceof ApiError ? error : new ApiError(500, error instanceof Error ? error.message : String(error));
   return { status, json: { error: message, status } };
 }
 
 function send(response: ServerResponse, { status, json, text }: Answer): void {
   response.statusCode = status;
-  response.setHeader("Content-Type", json === undefined && text?.startsWith("{") !== true ? "text/plain; charset=utf-8" : "application/json");
+  response.setHeader(
+    "Content-Type",
+    json === undefined && text?.startsWith("{") !== true ? "text/plain; charset=utf-8" : "application/json",
+  );
   response.end(json === undefined ? text : JSON.stringify(json));
 }

@@ -24,9 +24,24 @@ async function pair(): Promise<readonly [Socket, Socket]> {
 async function joined() {
   const [far, client] = await pair();
   const [server, upstream] = await pair();
-  const counters: Counters = { connections: 0, open: 0, refused: 0, unreachable: 0, upstreamBytes: 0, downstreamBytes: 0 };
+  const counters: Counters = {
+    connections: 0,
+    open: 0,
+    refused: 0,
+    unreachable: 0,
+    upstreamBytes: 0,
+    downstreamBytes: 0,
+  };
   let closed = 0;
-  const host = { name: "p", rules: new RuleTable(), counters, clock: systemClock, random: seededRandom(1), toxics: () => [], closed: () => closed++ };
+  const host = {
+    name: "p",
+    rules: new RuleTable(),
+    counters,
+    clock: systemClock,
+    random: seededRandom(1),
+    toxics: () => [],
+    closed: () => closed++,
+  };
   return { far, client, server, upstream, connection: new Connection(client, server, host), closed: () => closed };
 }
 
@@ -59,11 +74,16 @@ test("a receiver that does not read stops the sender, and then gets everything",
   upstream.end();
   // Settled: nothing moves any more while the far end does not read.
   let before = -1;
-  await expect.poll(() => {
-    const same = server.bytesRead === before;
-    before = server.bytesRead;
-    return same && before > 0;
-  }, { interval: 100 }).toBe(true);
+  await expect
+    .poll(
+      () => {
+        const same = server.bytesRead === before;
+        before = server.bytesRead;
+        return same && before > 0;
+      },
+      { interval: 100 },
+    )
+    .toBe(true);
   expect(server.bytesRead).toBeLessThan(total);
   expect(client.writableLength).toBeLessThanOrEqual(1024 * 1024);
   let received = 0;

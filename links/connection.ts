@@ -54,8 +54,22 @@ export class Connection {
       ended: (how: "close" | "reset") => (how === "reset" ? this.reset() : this.close()),
       moved: count,
     });
-    this.upstream = new Flow(client, server, owner((bytes) => (counters.upstreamBytes += bytes)), clock, random, host.toxics("upstream"));
-    this.downstream = new Flow(server, client, owner((bytes) => (counters.downstreamBytes += bytes)), clock, random, host.toxics("downstream"));
+    this.upstream = new Flow(
+      client,
+      server,
+      owner((bytes) => (counters.upstreamBytes += bytes)),
+      clock,
+      random,
+      host.toxics("upstream"),
+    );
+    this.downstream = new Flow(
+      server,
+      client,
+      owner((bytes) => (counters.downstreamBytes += bytes)),
+      clock,
+      random,
+      host.toxics("downstream"),
+    );
     client.on("data", (data: Buffer) => this.#fromClient(data));
     server.on("data", (data: Buffer) => this.#fromServer(data));
     client.on("end", () => this.#ended(this.upstream));
@@ -152,7 +166,8 @@ export class Connection {
 
   #ended(flow: Flow): void {
     if (this.#rule !== undefined) return;
-    if (flow === this.upstream && this.#pending.length > this.#passed) this.upstream.push(this.#pending.subarray(this.#passed));
+    if (flow === this.upstream && this.#pending.length > this.#passed)
+      this.upstream.push(this.#pending.subarray(this.#passed));
     flow.finish();
   }
 

@@ -91,7 +91,14 @@ export class Flow {
   #changes: Promise<void> = Promise.resolve();
   #stopped = new AbortController();
 
-  constructor(source: Socket, destination: Socket, owner: FlowOwner, clock: Clock, random: Random, toxics: readonly Toxic[]) {
+  constructor(
+    source: Socket,
+    destination: Socket,
+    owner: FlowOwner,
+    clock: Clock,
+    random: Random,
+    toxics: readonly Toxic[],
+  ) {
     this.#source = source;
     this.#destination = destination;
     this.#owner = owner;

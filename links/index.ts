@@ -46,7 +46,9 @@ export async function startLinks(options: {
   try {
     const ready = await Promise.race([
       firstMessage(worker),
-      options.clock.sleep(START_LIMIT_MS, started.signal).then((): FromWorker => ({ type: "failed", message: `not ready within ${START_LIMIT_MS} ms` })),
+      options.clock
+        .sleep(START_LIMIT_MS, started.signal)
+        .then((): FromWorker => ({ type: "failed", message: `not ready within ${START_LIMIT_MS} ms` })),
     ]);
     if (ready.type === "failed") throw new Error(`The proxy between the processes did not start: ${ready.message}`);
     worker.unref();
@@ -54,7 +56,8 @@ export async function startLinks(options: {
       apiUrl: ready.apiUrl,
       address(name) {
         const address = ready.addresses[name];
-        if (address === undefined) throw new Error(`There is no proxy "${name}": ${Object.keys(ready.addresses).join(", ")}`);
+        if (address === undefined)
+          throw new Error(`There is no proxy "${name}": ${Object.keys(ready.addresses).join(", ")}`);
         return address;
       },
       async [Symbol.asyncDispose]() {
@@ -83,7 +86,8 @@ function firstMessage(worker: Worker): Promise<FromWorker> {
     };
     const onMessage = (message: FromWorker) => settle(() => resolve(message));
     const onError = (error: unknown) => settle(() => reject(error as Error));
-    const onExit = (code: number) => settle(() => reject(new Error(`The proxy's thread ended with ${code} before it was ready.`)));
+    const onExit = (code: number) =>
+      settle(() => reject(new Error(`The proxy's thread ended with ${code} before it was ready.`)));
     worker.on("message", onMessage).on("error", onError).on("exit", onExit);
   });
 }

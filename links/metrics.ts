@@ -11,8 +11,15 @@ export function metricsText(proxies: readonly Proxy[]): string {
       `# TYPE toxiproxy_proxy_${what}_bytes_total counter`,
       ...proxies.flatMap((proxy) =>
         (["upstream", "downstream"] as const).map((direction) => {
-          const labels = Object.entries({ direction, listener: proxy.listen, proxy: proxy.name, upstream: proxy.upstream });
-          const text = labels.map(([name, value]) => `${name}="${value.replace(/[\\"\n]/g, (c) => (c === "\n" ? "\\n" : `\\${c}`))}"`).join(",");
+          const labels = Object.entries({
+            direction,
+            listener: proxy.listen,
+            proxy: proxy.name,
+            upstream: proxy.upstream,
+          });
+          const text = labels
+            .map(([name, value]) => `${name}="${value.replace(/[\\"\n]/g, (c) => (c === "\n" ? "\\n" : `\\${c}`))}"`)
+            .join(",");
           return `toxiproxy_proxy_${what}_bytes_total{${text}} ${proxy.counters[`${direction}Bytes`]}`;
         }),
       ),

@@ -38,7 +38,9 @@ export class ProxySet {
   }
 
   /** Creates or replaces each; one with the same addresses is kept as it is. Stops at the first that fails. */
-  async populate(inputs: readonly ProxyInput[]): Promise<{ readonly made: readonly Proxy[]; readonly problem?: ApiError }> {
+  async populate(
+    inputs: readonly ProxyInput[],
+  ): Promise<{ readonly made: readonly Proxy[]; readonly problem?: ApiError }> {
     const made: Proxy[] = [];
     try {
       for (const input of inputs) {

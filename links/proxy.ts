@@ -18,7 +18,14 @@ export interface ProxyWorld {
 /** One listening port in front of one upstream, with its toxics. Toxiproxy's Proxy. */
 export class Proxy {
   readonly name: string;
-  readonly counters: Counters = { connections: 0, open: 0, refused: 0, unreachable: 0, upstreamBytes: 0, downstreamBytes: 0 };
+  readonly counters: Counters = {
+    connections: 0,
+    open: 0,
+    refused: 0,
+    unreachable: 0,
+    upstreamBytes: 0,
+    downstreamBytes: 0,
+  };
   readonly #world: ProxyWorld;
   readonly #toxics: Toxic[] = [];
   readonly #connections = new Set<Connection>();
@@ -56,7 +63,9 @@ export class Proxy {
   async start(): Promise<void> {
     if (this.#server !== undefined) return;
     const { host, port } = parseAddress(this.#listen, DEFAULT_HOST);
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (client) => this.#accept(client));
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (client) =>
+      this.#accept(client),
+    );
     // Claimed before the wait: a second start meanwhile must not listen twice.
     this.#server = server;
     try {
@@ -84,7 +93,11 @@ export class Proxy {
     await closed;
   }
 
-  async update(wanted: { readonly listen: string; readonly upstream: string; readonly enabled: boolean }): Promise<void> {
+  async update(wanted: {
+    readonly listen: string;
+    readonly upstream: string;
+    readonly enabled: boolean;
+  }): Promise<void> {
     const { host, port } = parseAddress(wanted.listen, DEFAULT_HOST);
     if (formatAddress(host, port) !== this.#listen || wanted.upstream !== this.#upstream) {
       parseAddress(wanted.upstream, DEFAULT_HOST);
@@ -114,7 +127,10 @@ export class Proxy {
     await this.#onFlows(toxic, (flow) => flow.add(toxic));
   }
 
-  async updateToxic(toxic: Toxic, change: { readonly toxicity: number; readonly attributes: Toxic["attributes"] }): Promise<void> {
+  async updateToxic(
+    toxic: Toxic,
+    change: { readonly toxicity: number; readonly attributes: Toxic["attributes"] },
+  ): Promise<void> {
     toxic.toxicity = change.toxicity;
     toxic.attributes = change.attributes;
     await this.#onFlows(toxic, (flow) => flow.update(toxic));

@@ -24,14 +24,21 @@ async function world() {
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const upstream = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const links = await serveLinks({ proxies: [{ name: "peer-n1", upstream }], clock: systemClock, random: seededRandom(1) });
+  const links = await serveLinks({
+    proxies: [{ name: "peer-n1", upstream }],
+    clock: systemClock,
+    random: seededRandom(1),
+  });
   onTestFinished(async () => {
     for (const socket of sockets) socket.destroy();
     server.close();
     await links.stop();
   });
   const api = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(links.apiUrl + path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    const response = await fetch(links.apiUrl + path, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
     const text = await response.text();
     return { status: response.status, json: (text === "" ? undefined : JSON.parse(text)) as Record<string, unknown> };
   };
@@ -69,7 +76,9 @@ test("a cut refuses the sender's new connections before a byte of them arrives, 
   const other = STREAM.replace("8e9e05c52164694d", "91bc3c398fb3c146");
   const socket = await dial();
   expect(await send(socket, other)).toBe(String(other.length));
-  expect(await rules()).toMatchObject([{ hits: 1, refused: 1, established: 0, action: "cut", from: "8e9e05c52164694d" }]);
+  expect(await rules()).toMatchObject([
+    { hits: 1, refused: 1, established: 0, action: "cut", from: "8e9e05c52164694d" },
+  ]);
   expect((await api("DELETE", `/rules/${String(rule.json["id"])}`)).status).toBe(204);
   const healed = await dial();
   expect(await send(healed, STREAM)).toBe(String(STREAM.length));
@@ -124,13 +133,16 @@ test("a blackhole keeps the connection and swallows both ways; deleting it reset
   expect(await ended).toBe("ECONNRESET");
 });
 
-test.each(["P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x03\x01", "GET a b c\r\n", "hello"])("%j is nobody's: it passes under a rule too, sooner or later", async (words) => {
-  const { cut, dial } = await world();
-  if (words !== "P") await cut();
-  const socket = await dial();
-  expect(await send(socket, words)).toBe(String(words.length));
-  socket.destroy();
-});
+test.each(["P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x03\x01", "GET a b c\r\n", "hello"])(
+  "%j is nobody's: it passes under a rule too, sooner or later",
+  async (words) => {
+    const { cut, dial } = await world();
+    if (words !== "P") await cut();
+    const socket = await dial();
+    expect(await send(socket, words)).toBe(String(words.length));
+    socket.destroy();
+  },
+);
 
 test("an unfinished head at the end of the stream is passed on", async () => {
   const { cut, dial, received } = await world();

@@ -46,16 +46,29 @@ export class RuleTable {
 
   /** `id` may be chosen, so that who must undo it knows it beforehand; asking again for the same rule under it is an error. */
   add(body: unknown): Rule {
-    if (typeof body !== "object" || body === null || Array.isArray(body)) throw new ApiError(400, "bad request body: a rule is an object with proxy, from and action");
+    if (typeof body !== "object" || body === null || Array.isArray(body))
+      throw new ApiError(400, "bad request body: a rule is an object with proxy, from and action");
     const { id, proxy, from, action = "cut" } = body as Record<string, unknown>;
     if (typeof proxy !== "string" || proxy === "") throw new ApiError(400, "missing required field: proxy");
     if (typeof from !== "string" || from === "") throw new ApiError(400, "missing required field: from");
-    if (!/^(0x)?[0-9a-f]{1,16}$/i.test(from)) throw new ApiError(400, `bad request body: from is a member id in hex, not "${from}"`);
-    if (action !== "cut" && action !== "blackhole") throw new ApiError(400, `bad request body: action is "cut" or "blackhole", not ${JSON.stringify(action)}`);
-    if (id !== undefined && (typeof id !== "string" || id === "")) throw new ApiError(400, "bad request body: id is a text");
+    if (!/^(0x)?[0-9a-f]{1,16}$/i.test(from))
+      throw new ApiError(400, `bad request body: from is a member id in hex, not "${from}"`);
+    if (action !== "cut" && action !== "blackhole")
+      throw new ApiError(400, `bad request body: action is "cut" or "blackhole", not ${JSON.stringify(action)}`);
+    if (id !== undefined && (typeof id !== "string" || id === ""))
+      throw new ApiError(400, "bad request body: id is a text");
     const name = id ?? String(++this.#lastId);
     if (this.#rules.has(name)) throw new ApiError(409, "rule already exists");
-    const rule: Rule = { id: name, proxy, from: canonicalId(from), action, hits: 0, established: 0, refused: 0, swallowedBytes: 0 };
+    const rule: Rule = {
+      id: name,
+      proxy,
+      from: canonicalId(from),
+      action,
+      hits: 0,
+      established: 0,
+      refused: 0,
+      swallowedBytes: 0,
+    };
     this.#rules.set(name, rule);
     return rule;
   }

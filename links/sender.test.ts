@@ -25,25 +25,29 @@ function written({ sender, body }: Request): string {
 
 test("however a pipeline of requests is cut into pieces, the senders are found in order and every byte becomes passable", () => {
   fc.assert(
-    fc.property(fc.array(request, { minLength: 1, maxLength: 6 }), fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }), (requests, cuts) => {
-      const stream = Buffer.from(requests.map(written).join(""), "latin1");
-      const reader = new SenderReader();
-      const senders: string[] = [];
-      let pending = Buffer.alloc(0);
-      let passed = 0;
-      for (let at = 0, i = 0; at < stream.length; i++) {
-        const piece = stream.subarray(at, at + (cuts[i % cuts.length] ?? 1));
-        at += piece.length;
-        pending = Buffer.concat([pending, piece]);
-        const scan = reader.scan(pending);
-        senders.push(...scan.senders);
-        passed += scan.passable;
-        pending = pending.subarray(scan.passable);
-      }
-      expect(reader.opaque).toBe(false);
-      expect(passed).toBe(stream.length);
-      expect(senders).toEqual(requests.flatMap(({ sender }) => (sender === undefined ? [] : [sender])));
-    }),
+    fc.property(
+      fc.array(request, { minLength: 1, maxLength: 6 }),
+      fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }),
+      (requests, cuts) => {
+        const stream = Buffer.from(requests.map(written).join(""), "latin1");
+        const reader = new SenderReader();
+        const senders: string[] = [];
+        let pending = Buffer.alloc(0);
+        let passed = 0;
+        for (let at = 0, i = 0; at < stream.length; i++) {
+          const piece = stream.subarray(at, at + (cuts[i % cuts.length] ?? 1));
+          at += piece.length;
+          pending = Buffer.concat([pending, piece]);
+          const scan = reader.scan(pending);
+          senders.push(...scan.senders);
+          passed += scan.passable;
+          pending = pending.subarray(scan.passable);
+        }
+        expect(reader.opaque).toBe(false);
+        expect(passed).toBe(stream.length);
+        expect(senders).toEqual(requests.flatMap(({ sender }) => (sender === undefined ? [] : [sender])));
+      },
+    ),
     { numRuns: runs },
   );
 });

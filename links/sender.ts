@@ -102,5 +102,9 @@ function mayBeRequest(bytes: Buffer): boolean {
 
 /** etcd prints member ids as hex without leading zeros; people may not. */
 export function canonicalId(id: string): string {
-  return id.trim().toLowerCase().replace(/^0x/, "").replace(/^0+(?=.)/, "");
+  return id
+    .trim()
+    .toLowerCase()
+    .replace(/^0x/, "")
+    .replace(/^0+(?=.)/, "");
 }

@@ -29,7 +29,8 @@ export async function serveLinks(options: {
   const proxies = new ProxySet({ clock: options.clock, random: options.random });
   const api = createApi(proxies);
   try {
-    for (const { name, upstream, listen } of options.proxies) await proxies.create({ name, upstream, listen: listen ?? "", enabled: true });
+    for (const { name, upstream, listen } of options.proxies)
+      await proxies.create({ name, upstream, listen: listen ?? "", enabled: true });
     await new Promise<void>((resolve, reject) => {
       api.once("error", reject);
       api.listen(options.apiListen ?? { host: "127.0.0.1", port: 0 }, resolve);

@@ -143,7 +143,13 @@ const slicer: ToxicKind = {
   attributes: ["average_size", "size_variation", "delay"],
   pipe: (io, { average_size: average = 0, size_variation: variation = 0, delay = 0 }) =>
     forEachChunk(io, async ({ data, at }) => {
-      const cuts = slices(0, data.length, Math.max(1, average), Math.min(Math.max(0, variation), Math.max(0, average - 1)), io.random);
+      const cuts = slices(
+        0,
+        data.length,
+        Math.max(1, average),
+        Math.min(Math.max(0, variation), Math.max(0, average - 1)),
+        io.random,
+      );
       let from = 0;
       for (const to of cuts) {
         await io.put(data.subarray(from, to), at);

@@ -23,7 +23,10 @@ export function toxiproxyContract(name: string, start: () => Promise<ToxiproxyUn
     afterAll(() => server[Symbol.asyncDispose]());
 
     const api = (method: string, path: string, body?: unknown) =>
-      fetch(server.apiUrl + path, { method, ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }) });
+      fetch(server.apiUrl + path, {
+        method,
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      });
 
     /** A proxy of its own for a test, in front of a server that echoes. */
     async function proxied(onSocket: (socket: Socket) => void = (socket) => socket.pipe(socket)): Promise<Proxy> {
@@ -74,7 +77,9 @@ export function toxiproxyContract(name: string, start: () => Promise<ToxiproxyUn
         const socket = await dial(proxy.listen);
         socket.pause();
         await wait(100);
-        expect((await proxy.update({ enabled: false, listen: proxy.listen, upstream: proxy.upstream })).enabled).toBe(false);
+        expect((await proxy.update({ enabled: false, listen: proxy.listen, upstream: proxy.upstream })).enabled).toBe(
+          false,
+        );
         socket.destroy();
       });
 
@@ -86,7 +91,11 @@ export function toxiproxyContract(name: string, start: () => Promise<ToxiproxyUn
       });
 
       test("without anybody at the upstream, the client's connection is closed", async () => {
-        const proxy = await client.createProxy({ name: `p${++counter}`, listen: "127.0.0.1:0", upstream: "127.0.0.1:1" });
+        const proxy = await client.createProxy({
+          name: `p${++counter}`,
+          listen: "127.0.0.1:0",
+          upstream: "127.0.0.1:1",
+        });
         const socket = await dial(proxy.listen);
         expect(await ending(socket)).toBe("closed");
         await proxy.remove();
@@ -131,8 +140,20 @@ export function toxiproxyContract(name: string, start: () => Promise<ToxiproxyUn
         ["POST", "/populate", [{ name: "x" }], 400, "missing required field: upstream at proxy 1"],
         ["POST", "/populate", {}, 400, "bad request body: "],
         ["POST", "/proxies/fixed/toxics", { type: "gremlin" }, 400, "invalid toxic type"],
-        ["POST", "/proxies/fixed/toxics", { type: "latency", stream: "sideways" }, 400, "stream was invalid, can be either upstream or downstream"],
-        ["POST", "/proxies/fixed/toxics", { type: "latency", attributes: { latency: "long" } }, 400, "bad request body: "],
+        [
+          "POST",
+          "/proxies/fixed/toxics",
+          { type: "latency", stream: "sideways" },
+          400,
+          "stream was invalid, can be either upstream or downstream",
+        ],
+        [
+          "POST",
+          "/proxies/fixed/toxics",
+          { type: "latency", attributes: { latency: "long" } },
+          400,
+          "bad request body: ",
+        ],
         ["POST", "/proxies/fixed/toxics", { type: "latency", attributes: { latency: 1.5 } }, 400, "bad request body: "],
         ["POST", "/proxies/fixed/toxics", { type: "latency", name: "slow" }, 409, "toxic already exists"],
         ["GET", "/proxies/fixed/toxics/none", undefined, 404, "toxic not found"],
@@ -154,32 +175,53 @@ export function toxiproxyContract(name: string, start: () => Promise<ToxiproxyUn
       });
 
       test("a port in use, an unknown path, a wrong method, a web page", async () => {
-        const taken = await api("POST", "/proxies", { name: "x", upstream: "127.0.0.1:1", listen: new URL(server.apiUrl).host });
+        const taken = await api("POST", "/proxies", {
+          name: "x",
+          upstream: "127.0.0.1:1",
+          listen: new URL(server.apiUrl).host,
+        });
         expect(taken.status).toBe(500);
         expect(await taken.text()).toContain("address already in use");
         expect((await api("GET", "/nothing")).status).toBe(404);
         expect((await api("DELETE", "/populate")).status).toBe(405);
-        expect((await fetch(`${server.apiUrl}/version`, { headers: { "User-Agent": "Mozilla/5.0" } })).status).toBe(403);
+        expect((await fetch(`${server.apiUrl}/version`, { headers: { "User-Agent": "Mozilla/5.0" } })).status).toBe(
+          403,
+        );
       });
 
       test("version and metrics", async () => {
-        expect(JSON.parse(await client.getVersion())).toEqual({ version: expect.stringMatching(/^(2\.\d+\.\d+|git)/) as string });
+        expect(JSON.parse(await client.getVersion())).toEqual({
+          version: expect.stringMatching(/^(2\.\d+\.\d+|git)/) as string,
+        });
         const proxy = await proxied();
         await roundTrip(proxy.listen, "counted");
-        await expect.poll(async () => (await api("GET", "/metrics")).text()).toContain(`proxy="${proxy.name}",upstream="${proxy.upstream}"} 7`);
+        await expect
+          .poll(async () => (await api("GET", "/metrics")).text())
+          .toContain(`proxy="${proxy.name}",upstream="${proxy.upstream}"} 7`);
       });
     });
 
     describe("toxics", () => {
       test("are made with defaults, listed, updated, removed", async () => {
         const proxy = await proxied();
-        const made = await api("POST", `/proxies/${proxy.name}/toxics`, { type: "latency", attributes: { latency: 7 } });
-        const expected = { name: "latency_downstream", type: "latency", stream: "downstream", toxicity: 1, attributes: { latency: 7, jitter: 0 } };
+        const made = await api("POST", `/proxies/${proxy.name}/toxics`, {
+          type: "latency",
+          attributes: { latency: 7 },
+        });
+        const expected = {
+          name: "latency_downstream",
+          type: "latency",
+          stream: "downstream",
+          toxicity: 1,
+          attributes: { latency: 7, jitter: 0 },
+        };
         expect(await made.json()).toEqual(expected);
         await proxy.addToxic({ ...toxic("bandwidth", { rate: 1000 }, "upstream"), toxicity: 0.5 });
         const listed = (await (await api("GET", `/proxies/${proxy.name}`)).json()) as { toxics: { name: string }[] };
         expect(listed.toxics.map((one) => one.name)).toEqual(["bandwidth_upstream", "latency_downstream"]);
-        const patched = await api("PATCH", `/proxies/${proxy.name}/toxics/latency_downstream`, { attributes: { jitter: 2 } });
+        const patched = await api("PATCH", `/proxies/${proxy.name}/toxics/latency_downstream`, {
+          attributes: { jitter: 2 },
+        });
         expect(await patched.json()).toEqual({ ...expected, attributes: { latency: 7, jitter: 2 } });
         expect((await api("DELETE", `/proxies/${proxy.name}/toxics/latency_downstream`)).status).toBe(204);
         expect(await (await api("GET", `/proxies/${proxy.name}/toxics`)).json()).toHaveLength(1);
@@ -285,7 +327,11 @@ export function toxiproxyContract(name: string, start: () => Promise<ToxiproxyUn
   });
 }
 
-function toxic<T>(type: ICreateToxicBody<T>["type"], attributes: T, stream: "upstream" | "downstream" = "downstream"): ICreateToxicBody<T> {
+function toxic<T>(
+  type: ICreateToxicBody<T>["type"],
+  attributes: T,
+  stream: "upstream" | "downstream" = "downstream",
+): ICreateToxicBody<T> {
   return { name: "", type, stream, toxicity: 1, attributes };
 }
 

@@ -17,10 +17,20 @@ if (binary === undefined) {
 
 async function startOriginal(file: string): Promise<ToxiproxyUnderTest> {
   const port = await freePort();
-  const child = spawn(file, ["-host", "127.0.0.1", "-port", String(port), "-proxy-metrics"], { stdio: "ignore", env: { ...process.env, LOG_LEVEL: "error" } });
+  const child = spawn(file, ["-host", "127.0.0.1", "-port", String(port), "-proxy-metrics"], {
+    stdio: "ignore",
+    env: { ...process.env, LOG_LEVEL: "error" },
+  });
   const exited = new Promise((resolve) => child.once("exit", resolve));
   const apiUrl = `http://127.0.0.1:${port}`;
-  for (let tries = 0; !(await fetch(`${apiUrl}/version`).then((response) => response.ok, () => false)); tries++) {
+  for (
+    let tries = 0;
+    !(await fetch(`${apiUrl}/version`).then(
+      (response) => response.ok,
+      () => false,
+    ));
+    tries++
+  ) {
     if (tries === 200) throw new Error(`${file} does not answer on ${apiUrl}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }

@@ -47,15 +47,29 @@ export function parseToxic(body: unknown): Toxic {
   const stream = textOf(fields, "stream", "downstream").toLowerCase();
   const toxicity = numberOf(fields, "toxicity", 1);
   const name = textOf(fields, "name", "");
-  if (stream !== "upstream" && stream !== "downstream") throw new ApiError(400, "stream was invalid, can be either upstream or downstream");
+  if (stream !== "upstream" && stream !== "downstream")
+    throw new ApiError(400, "stream was invalid, can be either upstream or downstream");
   const kind = Object.hasOwn(toxicKinds, type) ? toxicKinds[type] : undefined;
   if (kind === undefined) throw new ApiError(400, "invalid toxic type");
-  return { name: name === "" ? `${type}_${stream}` : name, type, stream, toxicity, kind, attributes: attributesOf(fields, kind, {}) };
+  return {
+    name: name === "" ? `${type}_${stream}` : name,
+    type,
+    stream,
+    toxicity,
+    kind,
+    attributes: attributesOf(fields, kind, {}),
+  };
 }
 
-export function parseToxicUpdate(body: unknown, toxic: Toxic): { readonly toxicity: number; readonly attributes: Attributes } {
+export function parseToxicUpdate(
+  body: unknown,
+  toxic: Toxic,
+): { readonly toxicity: number; readonly attributes: Attributes } {
   const fields = fieldsOf(body);
-  return { toxicity: numberOf(fields, "toxicity", toxic.toxicity), attributes: attributesOf(fields, toxic.kind, toxic.attributes) };
+  return {
+    toxicity: numberOf(fields, "toxicity", toxic.toxicity),
+    attributes: attributesOf(fields, toxic.kind, toxic.attributes),
+  };
 }
 
 export function toxicJson({ name, type, stream, toxicity, attributes }: Toxic): Record<string, unknown> {

@@ -8,7 +8,8 @@ export const withFaultChannel = (spec: LaunchSpec): LaunchSpec => ({ ...spec, fa
 export async function tell(target: Target, node: string, command: FaultChannelCommand): Promise<FaultChannelAnswer> {
   if (target.faultChannel === undefined) throw new Error(`${target.name} has no fault channel`);
   const answer = await target.faultChannel(node).request(command);
-  if (!answer.ok) throw new Error(`${node} refused ${JSON.stringify(command)}: ${answer.error ?? "it did not say why"}`);
+  if (!answer.ok)
+    throw new Error(`${node} refused ${JSON.stringify(command)}: ${answer.error ?? "it did not say why"}`);
   return answer;
 }
 

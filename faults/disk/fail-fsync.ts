@@ -38,9 +38,14 @@ export const failFsync: Fault<Aim, Resolved, Resolved> = {
     const { target } = context;
     if (phase === "during") {
       const answer = await timedDatasync(context, node).catch(() => undefined);
-      if (isThere(resolved)) return fails(`${node}, pid ${pid}, still runs; its fdatasync ${answer === undefined ? "tells nothing" : answer.errno === undefined ? "succeeds" : `fails with ${answer.errno}`}`);
+      if (isThere(resolved))
+        return fails(
+          `${node}, pid ${pid}, still runs; its fdatasync ${answer === undefined ? "tells nothing" : answer.errno === undefined ? "succeeds" : `fails with ${answer.errno}`}`,
+        );
       const { code, signal } = await target.exited(node);
-      return signal === null ? holds(`${node}, pid ${pid}, stopped by itself with exit code ${code}`) : fails(`${node}, pid ${pid}, was ended by ${signal}, not by itself`);
+      return signal === null
+        ? holds(`${node}, pid ${pid}, stopped by itself with exit code ${code}`)
+        : fails(`${node}, pid ${pid}, was ended by ${signal}, not by itself`);
     }
     const now = target.pid(node);
     if (phase === "before" && now !== pid) return cannotTell(`${node}, pid ${pid}, was gone before`);

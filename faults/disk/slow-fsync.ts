@@ -29,7 +29,8 @@ export const slowFsync: Fault<Plan, Resolved, Undo> = {
 
   async probe(context, { node, delayMs }, phase) {
     const { ok, elapsedMs, errno, error } = await timedDatasync(context, node);
-    if (!ok || errno !== undefined || elapsedMs === undefined) return cannotTell(`fdatasync on ${node} told no time: ${errno ?? error ?? "it did not say why"}`);
+    if (!ok || errno !== undefined || elapsedMs === undefined)
+      return cannotTell(`fdatasync on ${node} told no time: ${errno ?? error ?? "it did not say why"}`);
     const asked = wantsFault(phase) ? `asked for ${delayMs} more` : "asked for no delay";
     const seen = wantsFault(phase) ? elapsedMs >= delayMs * CLEARLY : elapsedMs < delayMs * HARDLY;
     return reading(seen, `fdatasync on ${node} took ${elapsedMs.toFixed(1)} ms (${asked})`, { elapsedMs, delayMs });

@@ -42,7 +42,9 @@ function latency(
       const addedMs = latencyMs * 2;
       const enoughMs = wantsFault(phase) ? addedMs / CLEARLY : addedMs * HARDLY;
       const quietMs = addedMs * HARDLY;
-      const measured = await Promise.all(nodes.map((node) => added(context, node, proxyOf(node), direct, { enoughMs, quietMs })));
+      const measured = await Promise.all(
+        nodes.map((node) => added(context, node, proxyOf(node), direct, { enoughMs, quietMs })),
+      );
       const told = measured.map(({ text }) => text).join("; ");
       const unanswered = measured.some(({ ms }) => ms === undefined);
       const delays = measured.map(({ ms }) => ms ?? 0);
@@ -52,7 +54,11 @@ function latency(
       if (!wantsFault(phase)) return reading(Math.max(...delays) < quietMs, text, figures);
       // A machine this busy makes any way slow: then a slow link is no evidence. Where the way past is quick, the link alone counts.
       if (measured.some(({ pastMs }) => pastMs >= quietMs)) return cannotTell(text, figures);
-      return reading(measured.every(({ throughMs }) => throughMs >= addedMs * CLEARLY), text, figures);
+      return reading(
+        measured.every(({ throughMs }) => throughMs >= addedMs * CLEARLY),
+        text,
+        figures,
+      );
     },
 
     async heal({ api, proxies }, target) {
@@ -63,27 +69,55 @@ function latency(
 }
 
 /** All peer links at once: members dial each other both ways, so one slow proxy would slow only some of a member's messages. */
-export const latencyPeer = latency("latency-peer", "slow every link between members", peerProxy, (node) => node.directPeerAddress, {
-  plan: (random) => ({ latencyMs: 40 + random.below(60) }),
-  resolve: ({ latencyMs }, view) => ({ latencyMs, nodes: view.nodes.map(({ node }) => node) }),
-});
+export const latencyPeer = latency(
+  "latency-peer",
+  "slow every link between members",
+  peerProxy,
+  (node) => node.directPeerAddress,
+  {
+    plan: (random) => ({ latencyMs: 40 + random.below(60) }),
+    resolve: ({ latencyMs }, view) => ({ latencyMs, nodes: view.nodes.map(({ node }) => node) }),
+  },
+);
 
-export const latencyClient = latency("latency-client", "slow the link between the clients and one member", clientProxy, (node) => node.directClientAddress, {
-  plan: (random, nodes) => ({ node: oneOf(random, nodes), latencyMs: 50 + random.below(150) }),
-  resolve: ({ latencyMs, node }) => ({ latencyMs, nodes: node === undefined ? [] : [node] }),
-});
+export const latencyClient = latency(
+  "latency-client",
+  "slow the link between the clients and one member",
+  clientProxy,
+  (node) => node.directClientAddress,
+  {
+    plan: (random, nodes) => ({ node: oneOf(random, nodes), latencyMs: 50 + random.below(150) }),
+    resolve: ({ latencyMs, node }) => ({ latencyMs, nodes: node === undefined ? [] : [node] }),
+  },
+);
 
 /** How much longer a connect, a request and its answer take through the proxy than past it. */
-async function added(context: FaultContext, node: string, proxy: string, direct: (node: TargetNode) => string, limits: { readonly enoughMs: number; readonly quietMs: number }) {
+async function added(
+  context: FaultContext,
+  node: string,
+  proxy: string,
+  direct: (node: TargetNode) => string,
+  limits: { readonly enoughMs: number; readonly quietMs: number },
+) {
   const known = context.target.nodes.find((one) => one.name === node);
   if (known === undefined) throw new Error(`there is no member ${node}`);
   const through = await quickest(context, await addressOf(apiOf(context), proxy), limits.enoughMs);
   const past = await quickest(context, direct(known), limits.quietMs);
   if (through.result !== "answered" || past.result !== "answered") {
-    return { ms: undefined, throughMs: 0, pastMs: 0, text: `${proxy} ${through.result}, ${node} past it ${past.result}` };
+    return {
+      ms: undefined,
+      throughMs: 0,
+      pastMs: 0,
+      text: `${proxy} ${through.result}, ${node} past it ${past.result}`,
+    };
   }
   const [throughMs, pastMs] = [through.elapsedMs, past.elapsedMs];
-  return { ms: throughMs - pastMs, throughMs, pastMs, text: `GET /version through ${proxy} took ${through.elapsedMs.toFixed(1)} ms, ${past.elapsedMs.toFixed(1)} ms past it` };
+  return {
+    ms: throughMs - pastMs,
+    throughMs,
+    pastMs,
+    text: `GET /version through ${proxy} took ${through.elapsedMs.toFixed(1)} ms, ${past.elapsedMs.toFixed(1)} ms past it`,
+  };
 }
 
 /** Stops at one that took less than `enoughMs`: more would tell nothing new. */

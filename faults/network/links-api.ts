@@ -24,19 +24,31 @@ export async function addressOf(api: string, proxy: string): Promise<string> {
 }
 
 /** Sets one toxic on both streams of each proxy, as `<name>-upstream` and `<name>-downstream`. */
-export async function addToxics<A>(api: string, proxies: readonly string[], name: string, type: ICreateToxicBody<A>["type"], attributes: A): Promise<void> {
+export async function addToxics<A>(
+  api: string,
+  proxies: readonly string[],
+  name: string,
+  type: ICreateToxicBody<A>["type"],
+  attributes: A,
+): Promise<void> {
   const client = new Toxiproxy(api);
   const found = await Promise.all(proxies.map((proxy) => client.get(proxy)));
-  const set = (proxy: Proxy, stream: (typeof STREAMS)[number]) => proxy.addToxic<A>({ name: `${name}-${stream}`, type, stream, toxicity: 1, attributes });
+  const set = (proxy: Proxy, stream: (typeof STREAMS)[number]) =>
+    proxy.addToxic<A>({ name: `${name}-${stream}`, type, stream, toxicity: 1, attributes });
   await Promise.all(found.flatMap((proxy) => STREAMS.map((stream) => set(proxy, stream))));
 }
 
 /** Takes them away; what is gone already is fine. */
 export async function removeToxics(api: string, proxies: readonly string[], name: string): Promise<void> {
-  await Promise.all(proxies.flatMap((proxy) => STREAMS.map((stream) => remove(`${api}/proxies/${proxy}/toxics/${name}-${stream}`))));
+  await Promise.all(
+    proxies.flatMap((proxy) => STREAMS.map((stream) => remove(`${api}/proxies/${proxy}/toxics/${name}-${stream}`))),
+  );
 }
 
-export async function addRule(api: string, rule: { readonly id: string; readonly proxy: string; readonly from: string; readonly action: RuleAction }): Promise<void> {
+export async function addRule(
+  api: string,
+  rule: { readonly id: string; readonly proxy: string; readonly from: string; readonly action: RuleAction },
+): Promise<void> {
   const response = await fetch(`${api}/rules`, { method: "POST", body: JSON.stringify(rule) });
   if (!response.ok) throw new Error(`the proxy refused the rule ${rule.id}: ${(await response.text()).trim()}`);
 }
@@ -51,5 +63,6 @@ export async function listRules(api: string): Promise<readonly Rule[]> {
 
 async function remove(url: string): Promise<void> {
   const response = await fetch(url, { method: "DELETE" });
-  if (!response.ok && response.status !== 404) throw new Error(`the proxy did not delete ${url}: ${(await response.text()).trim()}`);
+  if (!response.ok && response.status !== 404)
+    throw new Error(`the proxy did not delete ${url}: ${(await response.text()).trim()}`);
 }

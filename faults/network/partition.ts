@@ -9,7 +9,12 @@ import { addRule, addressOf, apiOf, listRules, peerProxy, removeRule, withLinks 
 /** Connections from `from` to `to`, refused by a rule on the proxy in front of `to`. */
 type Direction = { readonly from: string; readonly fromId: string; readonly to: string };
 /** `away` hears nobody of `rest`, nor they it; within each side all is as before. `kept` is one connection there that must live. */
-type Resolved = { readonly away: readonly string[]; readonly rest: readonly string[]; readonly cut: readonly Direction[]; readonly kept: readonly Direction[] };
+type Resolved = {
+  readonly away: readonly string[];
+  readonly rest: readonly string[];
+  readonly cut: readonly Direction[];
+  readonly kept: readonly Direction[];
+};
 type Undo = { readonly api: string; readonly rules: readonly string[] };
 
 const ANSWER_WITHIN_MS = 1_000;
@@ -38,7 +43,13 @@ function partition<P extends { readonly [name: string]: string | readonly string
 
     async inject(context, { cut }) {
       const api = apiOf(context);
-      for (const direction of cut) await addRule(api, { id: ruleId(direction), proxy: peerProxy(direction.to), from: direction.fromId, action: "cut" });
+      for (const direction of cut)
+        await addRule(api, {
+          id: ruleId(direction),
+          proxy: peerProxy(direction.to),
+          from: direction.fromId,
+          action: "cut",
+        });
     },
 
     probe: (context, resolved, phase) => probeLine(context, resolved, phase, new Set(resolved.cut.map(ruleId))),
@@ -89,27 +100,47 @@ function split(away: readonly string[], view: ClusterView): Resolved {
     return { from, fromId, to };
   };
   const cut = away.flatMap((one) => rest.flatMap((other) => [direction(one, other), direction(other, one)]));
-  const kept = [away, rest].flatMap(([one, other]) => (one === undefined || other === undefined ? [] : [direction(one, other)]));
+  const kept = [away, rest].flatMap(([one, other]) =>
+    one === undefined || other === undefined ? [] : [direction(one, other)],
+  );
   return { away, rest, cut, kept };
 }
 
 /** One dial a direction, with the header of the member that would dial; beside it what the rules met of the members' own connections. */
-async function probeLine(context: FaultContext, { away, rest, cut, kept }: Resolved, phase: Phase, ruleIds: ReadonlySet<string>) {
+async function probeLine(
+  context: FaultContext,
+  { away, rest, cut, kept }: Resolved,
+  phase: Phase,
+  ruleIds: ReadonlySet<string>,
+) {
   const api = apiOf(context);
   const rules = (await listRules(api)).filter((rule) => ruleIds.has(rule.id));
   const membersCut = rules.reduce((sum, rule) => sum + rule.hits, 0);
   const [across, inside] = await Promise.all([dialEach(context, api, cut), dialEach(context, api, kept)]);
   const line = `${away.join(", ")} | ${rest.join(", ")}`;
-  const figures = { directions: cut.length, refused: across.filter(({ probe }) => probe.result === "closed").length, membersCut };
+  const figures = {
+    directions: cut.length,
+    refused: across.filter(({ probe }) => probe.result === "closed").length,
+    membersCut,
+  };
   const broken = inside.find(({ probe }) => probe.result !== "answered");
-  if (broken !== undefined) return reading(broken.probe.result === "silent" ? "inconclusive" : false, `${line}: ${dialText(broken)}, and should be connected`, figures);
+  if (broken !== undefined)
+    return reading(
+      broken.probe.result === "silent" ? "inconclusive" : false,
+      `${line}: ${dialText(broken)}, and should be connected`,
+      figures,
+    );
   const expected: HttpProbe["result"] = phase === "during" ? "closed" : "answered";
   const odd = across.find(({ probe }) => probe.result !== expected);
   if (odd !== undefined && odd.probe.result === "silent") return cannotTell(`${line}: ${dialText(odd)}`, figures);
-  if (odd !== undefined) return fails(`${line}: ${dialText(odd)}, and should be ${phase === "during" ? "refused" : "connected"}`, figures);
+  if (odd !== undefined)
+    return fails(`${line}: ${dialText(odd)}, and should be ${phase === "during" ? "refused" : "connected"}`, figures);
   if (phase !== "during") return holds(`${line}: all ${cut.length} directions across are connected`, figures);
   const insideText = inside.length === 0 ? "" : `, ${inside.length} within still connected`;
-  return holds(`${line}: all ${cut.length} directions across are refused, ${membersCut} connections of members were cut${insideText}`, figures);
+  return holds(
+    `${line}: all ${cut.length} directions across are refused, ${membersCut} connections of members were cut${insideText}`,
+    figures,
+  );
 }
 
 interface Dialled {
@@ -117,11 +148,22 @@ interface Dialled {
   readonly probe: HttpProbe;
 }
 
-function dialEach({ clock, signal }: FaultContext, api: string, directions: readonly Direction[]): Promise<readonly Dialled[]> {
+function dialEach(
+  { clock, signal }: FaultContext,
+  api: string,
+  directions: readonly Direction[],
+): Promise<readonly Dialled[]> {
   return Promise.all(
     directions.map(async (direction) => {
       const address = await addressOf(api, peerProxy(direction.to));
-      return { direction, probe: await httpProbe(clock, address, { withinMs: ANSWER_WITHIN_MS, headers: { "X-Server-From": direction.fromId }, signal }) };
+      return {
+        direction,
+        probe: await httpProbe(clock, address, {
+          withinMs: ANSWER_WITHIN_MS,
+          headers: { "X-Server-From": direction.fromId },
+          signal,
+        }),
+      };
     }),
   );
 }

@@ -31,7 +31,9 @@ export const reset: Fault<Named, Named, Undo> = {
     const probe = await httpProbe(context.clock, address, { withinMs: ANSWER_WITHIN_MS, signal: context.signal });
     const text = `a connection through ${clientProxy(node)} ${inWords(probe)}`;
     if (probe.result === "silent") return reading("inconclusive", text);
-    const seen = wantsFault(phase) ? probe.result === "closed" && probe.code === "ECONNRESET" : probe.result === "answered";
+    const seen = wantsFault(phase)
+      ? probe.result === "closed" && probe.code === "ECONNRESET"
+      : probe.result === "answered";
     return seen ? holds(text) : fails(text);
   },
 

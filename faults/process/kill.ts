@@ -34,8 +34,10 @@ export const kill: Fault<Aim, Resolved, Resolved> = {
 
   async probe(context, resolved, phase) {
     const { node, pid } = resolved;
-    if (phase === "during") return isThere(resolved) ? fails(`${node} still runs as pid ${pid}`) : holds(`${node}, pid ${pid}, is gone`);
-    if (phase === "before") return isThere(resolved) ? answers(context, node, pid) : cannotTell(`${node}, pid ${pid}, was gone before`);
+    if (phase === "during")
+      return isThere(resolved) ? fails(`${node} still runs as pid ${pid}`) : holds(`${node}, pid ${pid}, is gone`);
+    if (phase === "before")
+      return isThere(resolved) ? answers(context, node, pid) : cannotTell(`${node}, pid ${pid}, was gone before`);
     const now = context.target.pid(node);
     if (now === undefined) return fails(`${node} does not run`);
     if (isThere(resolved)) return fails(`${node} still runs as pid ${pid}: it was never killed`);

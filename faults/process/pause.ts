@@ -31,7 +31,10 @@ export const pause: Fault<Aim, Resolved, Resolved> = {
     const state = stateOf(resolved);
     const who = `${resolved.node}, pid ${resolved.pid},`;
     if (state === undefined) return phase === "before" ? cannotTell(`${who} was gone before`) : fails(`${who} is gone`);
-    if (phase === "during") return state === STOPPED ? holds(`${who} is in state ${state}`) : fails(`${who} is in state ${state}, not ${STOPPED}`);
+    if (phase === "during")
+      return state === STOPPED
+        ? holds(`${who} is in state ${state}`)
+        : fails(`${who} is in state ${state}, not ${STOPPED}`);
     if (state === STOPPED) return fails(`${who} is in state ${state}`);
     const answer = await memberAnswers(context, resolved.node);
     const text = `${who} is in state ${state} and ${inWords(answer)}`;

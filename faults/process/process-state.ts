@@ -20,7 +20,10 @@ export function isThere({ pid, started }: Identity): boolean {
 export function stateOf(identity: Identity): string | undefined {
   if (!isThere(identity)) return undefined;
   try {
-    if (process.platform !== "linux") return execFileSync("ps", ["-o", "state=", "-p", String(identity.pid)], { encoding: "utf8" }).trim().charAt(0);
+    if (process.platform !== "linux")
+      return execFileSync("ps", ["-o", "state=", "-p", String(identity.pid)], { encoding: "utf8" })
+        .trim()
+        .charAt(0);
     const stat = readFileSync(`/proc/${identity.pid}/stat`, "utf8");
     return stat.charAt(stat.lastIndexOf(")") + 2);
   } catch {

@@ -32,7 +32,13 @@ export class FakeCluster implements Target {
     const members = await Promise.all(
       Array.from({ length: size }, async (_, i): Promise<Member> => {
         const [client = 0, peer = 0] = await freePorts(2);
-        const node = { name: `n${i + 1}`, directClientAddress: `127.0.0.1:${client}`, directPeerAddress: `127.0.0.1:${peer}`, dataDir: "", logFile: "" };
+        const node = {
+          name: `n${i + 1}`,
+          directClientAddress: `127.0.0.1:${client}`,
+          directPeerAddress: `127.0.0.1:${peer}`,
+          dataDir: "",
+          logFile: "",
+        };
         return { node, memberId: (0xabc0 + i).toString(16), disk: { delayMs: 0 }, ...(await spawnMember(node)) };
       }),
     );
@@ -61,7 +67,14 @@ export class FakeCluster implements Target {
   async view(): Promise<ClusterView> {
     const nodes = this.#members.map(({ node, memberId }, i) => {
       const pid = this.pid(node.name);
-      return { node: node.name, memberId, running: pid !== undefined, reachable: pid !== undefined, leader: i === 0, ...(pid === undefined ? {} : { pid }) };
+      return {
+        node: node.name,
+        memberId,
+        running: pid !== undefined,
+        reachable: pid !== undefined,
+        leader: i === 0,
+        ...(pid === undefined ? {} : { pid }),
+      };
     });
     return { nodes, leader: "n1" };
   }
@@ -92,10 +105,17 @@ export class FakeCluster implements Target {
         if ("probe" in command) {
           const start = systemClock.now();
           if (member.disk.delayMs > 0) await systemClock.sleep(member.disk.delayMs);
-          return { ok: true, elapsedMs: systemClock.now() - start, ...(member.disk.errno === undefined ? {} : { errno: member.disk.errno }) };
+          return {
+            ok: true,
+            elapsedMs: systemClock.now() - start,
+            ...(member.disk.errno === undefined ? {} : { errno: member.disk.errno }),
+          };
         }
         if ("clock" in command || command.disk === "write") return { ok: false, error: "the fake has no such fault" };
-        member.disk = command.disk === "heal" ? { delayMs: 0 } : { delayMs: command.delayMs, ...(command.errno === undefined ? {} : { errno: command.errno }) };
+        member.disk =
+          command.disk === "heal"
+            ? { delayMs: 0 }
+            : { delayMs: command.delayMs, ...(command.errno === undefined ? {} : { errno: command.errno }) };
         if (member.disk.errno !== undefined) member.child.send("your disk failed");
         return { ok: true };
       },
@@ -117,9 +137,16 @@ export class FakeCluster implements Target {
 
 async function spawnMember(node: TargetNode): Promise<Pick<Member, "child" | "exit" | "gone">> {
   const ports = [node.directClientAddress, node.directPeerAddress].map((address) => address.split(":")[1] ?? "");
-  const child = fork(entryUrl(import.meta.url, "./fake-member"), ports, { execArgv: ["--conditions=@seatrial/source"] });
-  const exit = new Promise<{ code: number | null; signal: string | null }>((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
-  await Promise.race([once(child, "message"), exit.then(() => Promise.reject(new Error(`${node.name} did not start`)))]);
+  const child = fork(entryUrl(import.meta.url, "./fake-member"), ports, {
+    execArgv: ["--conditions=@seatrial/source"],
+  });
+  const exit = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+    child.once("exit", (code, signal) => resolve({ code, signal })),
+  );
+  await Promise.race([
+    once(child, "message"),
+    exit.then(() => Promise.reject(new Error(`${node.name} did not start`))),
+  ]);
   return { child, exit, gone: false };
 }
 

@@ -19,10 +19,23 @@ export interface Life {
 export async function live(
   fault: Fault,
   target: Target,
-  options: { readonly seed: number; readonly duringMs: number; readonly healedMs: number; readonly whileInjected?: (resolved: Json) => Promise<void> },
+  options: {
+    readonly seed: number;
+    readonly duringMs: number;
+    readonly healedMs: number;
+    readonly whileInjected?: (resolved: Json) => Promise<void>;
+  },
 ): Promise<Life> {
-  const context: FaultContext = { target, clock: systemClock, signal: new AbortController().signal, ...(target.linksApi === undefined ? {} : { linksApi: target.linksApi }) };
-  const plan = fault.plan(seededRandom(options.seed), target.nodes.map(({ name }) => name));
+  const context: FaultContext = {
+    target,
+    clock: systemClock,
+    signal: new AbortController().signal,
+    ...(target.linksApi === undefined ? {} : { linksApi: target.linksApi }),
+  };
+  const plan = fault.plan(
+    seededRandom(options.seed),
+    target.nodes.map(({ name }) => name),
+  );
   const resolved = fault.resolve(roundTrip(plan), await target.view());
   const undo = roundTrip(fault.undo(context, roundTrip(resolved)));
   const before = await fault.probe(context, resolved, "before");
@@ -39,7 +52,13 @@ function roundTrip<T extends Json>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
 }
 
-async function probeFor(limitMs: number, fault: Fault, context: FaultContext, resolved: Json, phase: Phase): Promise<ProbeReading> {
+async function probeFor(
+  limitMs: number,
+  fault: Fault,
+  context: FaultContext,
+  resolved: Json,
+  phase: Phase,
+): Promise<ProbeReading> {
   const end = systemClock.now() + limitMs;
   for (;;) {
     const reading = await fault.probe(context, resolved, phase);
