@@ -1,13 +1,13 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RunVerdict } from "../harness/run.ts";
 import { readRun } from "../harness/run-directory.ts";
-import { isAlive, readProcessJournal, type RecordedProcess } from "../harness/targets/process-journal.ts";
+import { isAlive, readProcessJournal } from "../harness/targets/process-journal.ts";
+import { seatrial, survivorsOf, underLoad } from "./spawned.ts";
 
-const SEATRIAL = join(import.meta.dirname, "../bin/seatrial");
 const etcdAbsent = spawnSync("etcd", ["--version"]).error !== undefined;
 
 let out: string;
@@ -16,42 +16,6 @@ beforeEach((context) => {
   out = mkdtempSync(join(tmpdir(), "seatrial-run-"));
 });
 afterEach(() => rmSync(out, { recursive: true, force: true }));
-
-interface Ended {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function seatrial(...args: string[]): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
-  const child = spawn(SEATRIAL, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, CI: "true" } });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (data: Buffer) => (stdout += data.toString()));
-  child.stderr.on("data", (data: Buffer) => (stderr += data.toString()));
-  const ended = new Promise<Ended>((resolve) =>
-    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr })),
-  );
-  return { child, ended };
-}
-
-/** The run's processes once its load is under way. */
-async function underLoad(): Promise<readonly RecordedProcess[]> {
-  const history = join(out, "latest", "history.jsonl");
-  for (;;) {
-    if (existsSync(history) && readFileSync(history, "utf8").split("\n").length > 50)
-      return readProcessJournal(join(out, "latest"));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** SIGKILL was sent; the kernel takes its moment. */
-async function allGone(processes: readonly RecordedProcess[]): Promise<void> {
-  for (let looks = 0; looks < 40 && processes.some(isAlive); looks++)
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(processes.filter(isAlive)).toEqual([]);
-}
 
 const verdictOf = () => JSON.parse(readFileSync(join(out, "latest", "verdict.json"), "utf8")) as RunVerdict;
 
@@ -107,7 +71,7 @@ test("Ctrl-C heals, judges what there is and leaves no process", async () => {
     "--out",
     out,
   );
-  const processes = await underLoad();
+  const processes = await underLoad(out);
   expect(processes.filter(isAlive)).toHaveLength(3);
   child.kill("SIGINT");
   const { code, stdout } = await ended;
@@ -129,19 +93,19 @@ test("a second Ctrl-C ends at once and leaves no process", async () => {
     "--out",
     out,
   );
-  const processes = await underLoad();
+  const processes = await underLoad(out);
   child.kill("SIGINT");
   // Two signals at once may be heard as one.
   await new Promise((resolve) => setTimeout(resolve, 100));
   child.kill("SIGINT");
   const { code } = await ended;
   expect([0, 3]).toContain(code);
-  await allGone(processes);
+  expect(await survivorsOf(processes)).toEqual([]);
 });
 
 test("what a killed harness leaves behind, clean removes; a run under way it leaves alone", async () => {
   const first = seatrial("run", "etcd/kv", "--target", "etcd", "--faults", "pause", "--duration", "300s", "--out", out);
-  const processes = await underLoad();
+  const processes = await underLoad(out);
   const during = await seatrial("clean", out).ended;
   expect(during.stdout).toMatch(/still under way, left alone/);
   expect(processes.filter(isAlive)).toHaveLength(3);
