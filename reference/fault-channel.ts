@@ -6,7 +6,12 @@ import type { Disk, File } from "../seams/disk.ts";
 
 /** One line in: `{"id": 1, "disk": "datasync", "delayMs": 200}`. One line out: `{"id": 1, "ok": true}`. */
 const Command = z.union([
-  z.strictObject({ id: z.number(), disk: z.enum(["datasync", "write"]), delayMs: z.number().min(0).max(600_000), errno: z.enum(["EIO", "ENOSPC"]).optional() }),
+  z.strictObject({
+    id: z.number(),
+    disk: z.enum(["datasync", "write"]),
+    delayMs: z.number().min(0).max(600_000),
+    errno: z.enum(["EIO", "ENOSPC"]).optional(),
+  }),
   z.strictObject({ id: z.number(), disk: z.literal("heal") }),
   z.strictObject({ id: z.number(), probe: z.literal("datasync") }),
   z.strictObject({ id: z.number(), clock: z.literal("offset"), wallMs: z.number().min(-1e12).max(1e12) }),
@@ -119,7 +124,11 @@ export class FaultChannel {
       await file.datasync();
       return { ok: true, elapsedMs: this.#realClock.now() - before };
     } catch (error) {
-      return { ok: true, elapsedMs: this.#realClock.now() - begin, errno: (error as { code?: string }).code ?? String(error) };
+      return {
+        ok: true,
+        elapsedMs: this.#realClock.now() - begin,
+        errno: (error as { code?: string }).code ?? String(error),
+      };
     } finally {
       await file?.close();
       await this.#realDisk.remove(this.#scratch).catch(() => undefined);
@@ -130,7 +139,8 @@ export class FaultChannel {
     const suffer = async (fault: DiskFault | undefined, call: string): Promise<void> => {
       if (fault === undefined) return;
       if (fault.delayMs > 0) await this.#realClock.sleep(fault.delayMs);
-      if (fault.errno !== undefined) throw Object.assign(new Error(`${fault.errno}: injected, ${call}`), { code: fault.errno });
+      if (fault.errno !== undefined)
+        throw Object.assign(new Error(`${fault.errno}: injected, ${call}`), { code: fault.errno });
     };
     return {
       readAt: (into, position) => file.readAt(into, position),

@@ -3,11 +3,22 @@ import type { Log, LogLevel } from "./etcd-server/config.ts";
 import type { LogLevelName } from "./etcd-server/flags.ts";
 
 /** etcd's (zap's) names for what pino has, and the other way. */
-const PINO_LEVELS: Readonly<Record<LogLevelName, string>> = { debug: "debug", info: "info", warn: "warn", error: "error", dpanic: "error", panic: "fatal", fatal: "fatal" };
+const PINO_LEVELS: Readonly<Record<LogLevelName, string>> = {
+  debug: "debug",
+  info: "info",
+  warn: "warn",
+  error: "error",
+  dpanic: "error",
+  panic: "fatal",
+  fatal: "fatal",
+};
 
 /** JSON lines in etcd's shape: `level`, `ts`, `caller`, `msg`, then the fields. Written at once: a killed member keeps its last line. */
 export function createLog(level: LogLevelName, fds: readonly number[]): Log {
-  const streams = fds.map((fd) => ({ level: PINO_LEVELS[level] as pino.Level, stream: pino.destination({ fd, sync: true }) }));
+  const streams = fds.map((fd) => ({
+    level: PINO_LEVELS[level] as pino.Level,
+    stream: pino.destination({ fd, sync: true }),
+  }));
   const logger = pino(
     {
       level: PINO_LEVELS[level],

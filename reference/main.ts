@@ -35,14 +35,28 @@ export async function runStore(flags: StoreFlags, options: RunOptions): Promise<
   const log = createLog(flags.logLevel, fds);
   const config = memberConfig(flags);
   const identity = { self: config.self, clusterId: config.clusterId };
-  const faults = options.faultFd === undefined ? undefined : new FaultChannel(nodeDisk, systemClock, `${flags.dataDir}/member/probe`);
+  const faults =
+    options.faultFd === undefined
+      ? undefined
+      : new FaultChannel(nodeDisk, systemClock, `${flags.dataDir}/member/probe`);
   if (faults && options.faultFd !== undefined) faults.serve(options.faultFd);
   const clock = faults?.clock ?? systemClock;
 
   let member: Member | undefined;
-  const peers = new Peers({ ...identity, clock, log, peers: config.members.map(({ id, peerUrls }) => ({ id, url: peerUrls[0] ?? "" })) });
+  const peers = new Peers({
+    ...identity,
+    clock,
+    log,
+    peers: config.members.map(({ id, peerUrls }) => ({ id, url: peerUrls[0] ?? "" })),
+  });
   const peerServer = new PeerServer({ ...identity, log, members: new Set(config.members.map(({ id }) => id)) }, peers);
-  const clients = new ClientServer({ clock, log, member: () => member, maxRequestBytes: flags.maxRequestBytes, maxConcurrentStreams: flags.maxConcurrentStreams });
+  const clients = new ClientServer({
+    clock,
+    log,
+    member: () => member,
+    maxRequestBytes: flags.maxRequestBytes,
+    maxConcurrentStreams: flags.maxConcurrentStreams,
+  });
   const peerListeners: ReturnType<typeof createTcpServer>[] = [];
   const close = () => {
     for (const listener of peerListeners) listener.close();
@@ -58,8 +72,20 @@ export async function runStore(flags: StoreFlags, options: RunOptions): Promise<
       peerListeners.push(listener);
     }
     for (const url of flags.listenClientUrls) await take(url, "client", () => clients.listen(url.host, url.port));
-    log("info", "starting a member", { "member-id": hex(config.self), "cluster-id": hex(config.clusterId), name: flags.name, "data-dir": flags.dataDir });
-    member = await Member.start(config, { clock, log, random: systemRandom(), disk: faults?.disk ?? nodeDisk, network: peers, backend: lmdbBackend(`${flags.dataDir}/member/db`) });
+    log("info", "starting a member", {
+      "member-id": hex(config.self),
+      "cluster-id": hex(config.clusterId),
+      name: flags.name,
+      "data-dir": flags.dataDir,
+    });
+    member = await Member.start(config, {
+      clock,
+      log,
+      random: systemRandom(),
+      disk: faults?.disk ?? nodeDisk,
+      network: peers,
+      backend: lmdbBackend(`${flags.dataDir}/member/db`),
+    });
   } catch (error) {
     close();
     const sentence = startFailure(error, flags.dataDir);
@@ -123,7 +149,10 @@ async function take(url: StoreUrl, kind: string, listen: () => Promise<void>): P
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
     const why = code === "EADDRINUSE" ? "bind: address already in use" : code;
-    throw new StartError(`listen tcp ${url.host}:${url.port}: ${why}: stop what listens there, or give another --listen-${kind}-urls`, { cause });
+    throw new StartError(
+      `listen tcp ${url.host}:${url.port}: ${why}: stop what listens there, or give another --listen-${kind}-urls`,
+      { cause },
+    );
   }
 }
 
@@ -142,5 +171,9 @@ async function announce(member: Member, flags: StoreFlags, log: ReturnType<typeo
   const published = () => member.leader !== NOBODY && member.members.isPublished();
   while (!member.stopped && !published()) await clock.sleep(5);
   if (member.stopped) return;
-  for (const url of flags.listenClientUrls) log("info", "ready to serve client requests", { caller: "transport/server.ts", address: `${url.host}:${url.port}` });
+  for (const url of flags.listenClientUrls)
+    log("info", "ready to serve client requests", {
+      caller: "transport/server.ts",
+      address: `${url.host}:${url.port}`,
+    });
 }

@@ -1,6 +1,13 @@
 /** The etcd v3 services as a plain table: path, codecs, streaming. Knows no transport; server and clients read the same table. */
 import {
-  CampaignRequest, CampaignResponse, LeaderRequest, LeaderResponse, ProclaimRequest, ProclaimResponse, ResignRequest, ResignResponse,
+  CampaignRequest,
+  CampaignResponse,
+  LeaderRequest,
+  LeaderResponse,
+  ProclaimRequest,
+  ProclaimResponse,
+  ResignRequest,
+  ResignResponse,
 } from "./gen/election.ts";
 import { LockRequest, LockResponse, UnlockRequest, UnlockResponse } from "./gen/lock.ts";
 import * as rpc from "./gen/rpc.ts";
@@ -22,13 +29,25 @@ export interface Method<Request, Response> {
   readonly responseStream: boolean;
 }
 
-function unary<Request, Response>(path: string, request: Codec<Request>, response: Codec<Response>): Method<Request, Response> {
+function unary<Request, Response>(
+  path: string,
+  request: Codec<Request>,
+  response: Codec<Response>,
+): Method<Request, Response> {
   return { path, request, response, requestStream: false, responseStream: false };
 }
-function serverStream<Request, Response>(path: string, request: Codec<Request>, response: Codec<Response>): Method<Request, Response> {
+function serverStream<Request, Response>(
+  path: string,
+  request: Codec<Request>,
+  response: Codec<Response>,
+): Method<Request, Response> {
   return { path, request, response, requestStream: false, responseStream: true };
 }
-function bidiStream<Request, Response>(path: string, request: Codec<Request>, response: Codec<Response>): Method<Request, Response> {
+function bidiStream<Request, Response>(
+  path: string,
+  request: Codec<Request>,
+  response: Codec<Response>,
+): Method<Request, Response> {
   return { path, request, response, requestStream: true, responseStream: true };
 }
 
@@ -47,8 +66,16 @@ export const watch = {
 export const lease = {
   leaseGrant: unary("/etcdserverpb.Lease/LeaseGrant", rpc.LeaseGrantRequest, rpc.LeaseGrantResponse),
   leaseRevoke: unary("/etcdserverpb.Lease/LeaseRevoke", rpc.LeaseRevokeRequest, rpc.LeaseRevokeResponse),
-  leaseKeepAlive: bidiStream("/etcdserverpb.Lease/LeaseKeepAlive", rpc.LeaseKeepAliveRequest, rpc.LeaseKeepAliveResponse),
-  leaseTimeToLive: unary("/etcdserverpb.Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequest, rpc.LeaseTimeToLiveResponse),
+  leaseKeepAlive: bidiStream(
+    "/etcdserverpb.Lease/LeaseKeepAlive",
+    rpc.LeaseKeepAliveRequest,
+    rpc.LeaseKeepAliveResponse,
+  ),
+  leaseTimeToLive: unary(
+    "/etcdserverpb.Lease/LeaseTimeToLive",
+    rpc.LeaseTimeToLiveRequest,
+    rpc.LeaseTimeToLiveResponse,
+  ),
   leaseLeases: unary("/etcdserverpb.Lease/LeaseLeases", rpc.LeaseLeasesRequest, rpc.LeaseLeasesResponse),
 } as const;
 

@@ -13,7 +13,19 @@ export interface Storage {
   readonly files: SnapshotFiles;
   backend: Backend;
   machine: StateMachine;
-  readonly raft: Pick<RaftConfig, "id" | "confState" | "hardState" | "snapshot" | "entries" | "applied" | "electionTicks" | "heartbeatTicks" | "preVote" | "checkQuorum">;
+  readonly raft: Pick<
+    RaftConfig,
+    | "id"
+    | "confState"
+    | "hardState"
+    | "snapshot"
+    | "entries"
+    | "applied"
+    | "electionTicks"
+    | "heartbeatTicks"
+    | "preVote"
+    | "checkQuorum"
+  >;
   close(): Promise<void>;
 }
 
@@ -48,14 +60,19 @@ export async function openStorage(config: MemberConfig, seams: MemberSeams): Pro
         await seams.backend.restore(files.read(start));
       } catch (cause) {
         if ((cause as { code?: string }).code !== "ENOENT") throw cause;
-        throw new StartError(`${dir}: the log starts at index ${start.index}, but the database ends at ${machine.appliedIndex} and there is no snapshot file between them: restore this member from a backup, or remove it from the cluster and add it anew`, { cause });
+        throw new StartError(
+          `${dir}: the log starts at index ${start.index}, but the database ends at ${machine.appliedIndex} and there is no snapshot file between them: restore this member from a backup, or remove it from the cluster and add it anew`,
+          { cause },
+        );
       }
       backend = await seams.backend.open();
       machine = machineOf(backend);
     }
     const last = contents?.entries.at(-1)?.index ?? start?.index ?? 0;
     if (machine.appliedIndex > last) {
-      throw new StartError(`${dir}: the database has applied index ${machine.appliedIndex}, but the log ends at ${last}: what this member had promised is lost; restore it from a backup, or remove it from the cluster and add it anew`);
+      throw new StartError(
+        `${dir}: the database has applied index ${machine.appliedIndex}, but the log ends at ${last}: what this member had promised is lost; restore it from a backup, or remove it from the cluster and add it anew`,
+      );
     }
     wal ??= await createWal(disk, `${dir}/wal`, identity, config.wal);
     await files.prune(0);

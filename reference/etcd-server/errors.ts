@@ -66,5 +66,8 @@ export function textOf(kind: keyof typeof TEXTS): string {
 
 /** For what this version does not do yet: a sentence that says so. */
 export function unimplemented(what: string): RpcError {
-  return new RpcError(Code.unimplemented, `etcdserver: ${what} is not supported by this version of the reference store`);
+  return new RpcError(
+    Code.unimplemented,
+    `etcdserver: ${what} is not supported by this version of the reference store`,
+  );
 }

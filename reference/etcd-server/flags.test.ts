@@ -18,13 +18,34 @@ const refusalOf = (argv: readonly string[], env: Record<string, string> = {}): F
 
 test("etcd's defaults", () => {
   expect(parse([])).toMatchObject({
-    name: "default", dataDir: "default.etcd", heartbeatMs: 100, electionMs: 1000, snapshotCount: 10_000, snapshotCatchUpEntries: 5000, maxRequestBytes: 1_572_864, maxTxnOps: 128,
-    initialClusterToken: "etcd-cluster", progressNotifyMs: 600_000, initialCluster: [{ name: "default", urls: ["http://localhost:2380"] }], listenClientUrls: [{ host: "localhost", port: 2379 }],
+    name: "default",
+    dataDir: "default.etcd",
+    heartbeatMs: 100,
+    electionMs: 1000,
+    snapshotCount: 10_000,
+    snapshotCatchUpEntries: 5000,
+    maxRequestBytes: 1_572_864,
+    maxTxnOps: 128,
+    initialClusterToken: "etcd-cluster",
+    progressNotifyMs: 600_000,
+    initialCluster: [{ name: "default", urls: ["http://localhost:2380"] }],
+    listenClientUrls: [{ host: "localhost", port: 2379 }],
   });
 });
 
 test("a value comes after = or as the next word, by one dash or two, and the last of repeats wins", () => {
-  expect(parse(["--name=a", "--data-dir", "/d", "-heartbeat-interval=50", "--name", "b", "--initial-cluster", "b=http://localhost:2380"])).toMatchObject({ name: "b", dataDir: "/d", heartbeatMs: 50 });
+  expect(
+    parse([
+      "--name=a",
+      "--data-dir",
+      "/d",
+      "-heartbeat-interval=50",
+      "--name",
+      "b",
+      "--initial-cluster",
+      "b=http://localhost:2380",
+    ]),
+  ).toMatchObject({ name: "b", dataDir: "/d", heartbeatMs: 50 });
   expect(parse(["--data-dir=a=b"]).dataDir).toBe("a=b");
 });
 
@@ -37,13 +58,32 @@ test("booleans are bare or have a value, and never take the next word", () => {
 });
 
 test("the environment fills in what was not given, and what is not a flag there is nothing of ours", () => {
-  expect(parse(["--data-dir", "x"], { ETCD_DATA_DIR: "y", ETCD_HEARTBEAT_INTERVAL: "20", ETCD_VERIFY: "all", ETCD_UNSUPPORTED_ARCH: "arm64" })).toMatchObject({ dataDir: "x", heartbeatMs: 20 });
+  expect(
+    parse(["--data-dir", "x"], {
+      ETCD_DATA_DIR: "y",
+      ETCD_HEARTBEAT_INTERVAL: "20",
+      ETCD_VERIFY: "all",
+      ETCD_UNSUPPORTED_ARCH: "arm64",
+    }),
+  ).toMatchObject({ dataDir: "x", heartbeatMs: 20 });
   expect(refusalOf([], { ETCD_SNAPSHOT_COUNT: "many" }).message).toContain("snapshot-count");
 });
 
 test("a cluster of several members, a member with several URLs, an IPv6 address", () => {
-  const flags = parse(["--name", "b", "--initial-cluster", "a=http://127.0.0.1:1,b=http://[::1]:2,b=http://localhost:3", "--initial-advertise-peer-urls", "http://localhost:3,http://[::1]:2", "--listen-peer-urls", "http://[::1]:2"]);
-  expect(flags.initialCluster).toEqual([{ name: "a", urls: ["http://127.0.0.1:1"] }, { name: "b", urls: ["http://[::1]:2", "http://localhost:3"] }]);
+  const flags = parse([
+    "--name",
+    "b",
+    "--initial-cluster",
+    "a=http://127.0.0.1:1,b=http://[::1]:2,b=http://localhost:3",
+    "--initial-advertise-peer-urls",
+    "http://localhost:3,http://[::1]:2",
+    "--listen-peer-urls",
+    "http://[::1]:2",
+  ]);
+  expect(flags.initialCluster).toEqual([
+    { name: "a", urls: ["http://127.0.0.1:1"] },
+    { name: "b", urls: ["http://[::1]:2", "http://localhost:3"] },
+  ]);
   expect(flags.listenPeerUrls[0]).toMatchObject({ host: "::1", port: 2 });
 });
 

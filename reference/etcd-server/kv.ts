@@ -1,4 +1,16 @@
-import type { CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse } from "../../api/etcd/gen/rpc.ts";
+import type {
+  CompactionRequest,
+  CompactionResponse,
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  ResponseHeader,
+  TxnRequest,
+  TxnResponse,
+} from "../../api/etcd/gen/rpc.ts";
 import type { ApplyError, ApplyResult, Response } from "../apply/types.ts";
 import { RpcError } from "./errors.ts";
 import type { Member } from "./member.ts";
@@ -52,15 +64,20 @@ export class KvHandlers {
 }
 
 function orThrow<T extends object>(answer: T | ApplyError): T {
-  if ("code" in answer && "message" in answer) throw new RpcError((answer as ApplyError).code, (answer as ApplyError).message);
+  if ("code" in answer && "message" in answer)
+    throw new RpcError((answer as ApplyError).code, (answer as ApplyError).message);
   return answer as T;
 }
 
-type MessageOf<K extends Response["kind"]> = Extract<Response, { readonly kind: K; readonly message: unknown }>["message"];
+type MessageOf<K extends Response["kind"]> = Extract<
+  Response,
+  { readonly kind: K; readonly message: unknown }
+>["message"];
 
 /** The response of a request that went through the log; throws the error that applying it met. */
 export function messageOf<K extends Exclude<Response["kind"], "none">>(kind: K, result: ApplyResult): MessageOf<K> {
   if (result.error) throw new RpcError(result.error.code, result.error.message);
-  if (result.response?.kind !== kind) throw new Error(`a ${kind} request was answered by ${result.response?.kind ?? "nothing"}`);
+  if (result.response?.kind !== kind)
+    throw new Error(`a ${kind} request was answered by ${result.response?.kind ?? "nothing"}`);
   return result.response.message as MessageOf<K>;
 }

@@ -11,10 +11,16 @@ function desk() {
   let now = 0;
   const queue: (() => boolean)[] = [];
   const host = {
-    id: 1n, leader: 1n, stopped: false, isLeader: true,
+    id: 1n,
+    leader: 1n,
+    stopped: false,
+    isLeader: true,
     machine: { leases: new Map([[LEASE, { ttlSeconds: 2, keys: new Set<string>() }]]) },
     seams: { clock: { now: () => now as Instant } as Clock, network: undefined },
-    propose: (_request: unknown, wanted: () => boolean = () => true) => (queue.push(wanted), new Promise<ApplyResult>(() => {})),
+    propose: (_request: unknown, wanted: () => boolean = () => true) => (
+      queue.push(wanted),
+      new Promise<ApplyResult>(() => {})
+    ),
     linearizable: async () => {},
   };
   const leases = new Leases(host as unknown as LeaseHost, 0);

@@ -99,7 +99,12 @@ export class Leases {
     }
   }
 
-  async #atLeader<T>(signal: AbortSignal, here: () => Promise<T>, method: string, body: Uint8Array): Promise<T | Uint8Array> {
+  async #atLeader<T>(
+    signal: AbortSignal,
+    here: () => Promise<T>,
+    method: string,
+    body: Uint8Array,
+  ): Promise<T | Uint8Array> {
     const { clock } = this.#host.seams;
     const deadline = clock.now() + 5000 + 2 * this.#electionMs;
     while (clock.now() < deadline) {
@@ -111,7 +116,11 @@ export class Leases {
       } catch (error) {
         // Not the leader (any more), a link that failed or was too slow: the next leader is asked. A renewal may be done twice without harm.
         signal.throwIfAborted();
-        if (this.#host.stopped || (error instanceof RpcError && error.code !== Code.failedPrecondition && error.code !== Code.unavailable)) throw error;
+        if (
+          this.#host.stopped ||
+          (error instanceof RpcError && error.code !== Code.failedPrecondition && error.code !== Code.unavailable)
+        )
+          throw error;
       }
       await clock.sleep(50, signal);
     }
@@ -123,7 +132,10 @@ export class Leases {
     const { clock, network } = this.#host.seams;
     const over = new AbortController();
     const giveUp = new AbortController();
-    clock.sleep(this.#electionMs, over.signal).then(() => giveUp.abort(refusal("timeout")), () => undefined);
+    clock.sleep(this.#electionMs, over.signal).then(
+      () => giveUp.abort(refusal("timeout")),
+      () => undefined,
+    );
     try {
       return await network.request(leader, method, body, AbortSignal.any([signal, giveUp.signal]));
     } finally {

@@ -1,4 +1,14 @@
-import type { LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse } from "../../api/etcd/gen/rpc.ts";
+import type {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseKeepAliveRequest,
+  LeaseKeepAliveResponse,
+  LeaseLeasesResponse,
+  LeaseRevokeRequest,
+  LeaseRevokeResponse,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
+} from "../../api/etcd/gen/rpc.ts";
 import { refusal } from "./errors.ts";
 import { messageOf } from "./kv.ts";
 import { MAX_LEASE_TTL_SECONDS } from "./lessor.ts";
@@ -27,7 +37,10 @@ export class LeaseHandlers {
     return { header: this.#member.header() };
   }
 
-  async *leaseKeepAlive(requests: AsyncIterable<LeaseKeepAliveRequest>, signal: AbortSignal): AsyncIterable<LeaseKeepAliveResponse> {
+  async *leaseKeepAlive(
+    requests: AsyncIterable<LeaseKeepAliveRequest>,
+    signal: AbortSignal,
+  ): AsyncIterable<LeaseKeepAliveResponse> {
     for await (const { ID } of requests) {
       // The header is of before the renewal: a lease that ended at its revision is not said to have lived then.
       const header = this.#member.header();

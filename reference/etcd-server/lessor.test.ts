@@ -6,7 +6,11 @@ function setUp() {
   let nowMs = 1000;
   const leases = new Map<bigint, { ttlSeconds: number }>();
   const revoked: bigint[] = [];
-  const lessor = new Lessor({ clock: { now: () => nowMs as Instant }, leases: () => leases, revoke: (id) => void revoked.push(id) });
+  const lessor = new Lessor({
+    clock: { now: () => nowMs as Instant },
+    leases: () => leases,
+    revoke: (id) => void revoked.push(id),
+  });
   const grant = (id: bigint, ttlSeconds: number) => {
     leases.set(id, { ttlSeconds });
     lessor.granted(id, ttlSeconds);

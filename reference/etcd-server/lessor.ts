@@ -53,7 +53,8 @@ export class Lessor {
     this.#leading = true;
     this.#reign += 1;
     const now = this.#config.clock.now();
-    for (const [id, { ttlSeconds }] of this.#config.leases()) this.#setDeadline(id, (now + ttlSeconds * 1000 + extendMs) as Instant);
+    for (const [id, { ttlSeconds }] of this.#config.leases())
+      this.#setDeadline(id, (now + ttlSeconds * 1000 + extendMs) as Instant);
   }
 
   demote(): void {

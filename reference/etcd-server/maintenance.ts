@@ -1,4 +1,12 @@
-import { AlarmRequest_AlarmAction, type AlarmRequest, type AlarmResponse, type HashKVRequest, type HashKVResponse, type HashResponse, type StatusResponse } from "../../api/etcd/gen/rpc.ts";
+import {
+  AlarmRequest_AlarmAction,
+  type AlarmRequest,
+  type AlarmResponse,
+  type HashKVRequest,
+  type HashKVResponse,
+  type HashResponse,
+  type StatusResponse,
+} from "../../api/etcd/gen/rpc.ts";
 import { NOBODY } from "../raft/types.ts";
 import { refusal, unimplemented } from "./errors.ts";
 import type { Member } from "./member.ts";
@@ -19,7 +27,9 @@ export class MaintenanceHandlers {
     const { machine, leader, term } = member;
     const { commit } = member.status();
     const { allocated, inUse } = member.sizeBytes();
-    const alarms = machine.alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${ALARM_NAMES[alarm] ?? alarm} `);
+    const alarms = machine.alarms.map(
+      ({ memberID, alarm }) => `memberID:${memberID} alarm:${ALARM_NAMES[alarm] ?? alarm} `,
+    );
     return {
       header: member.header(),
       version: ETCD_VERSION,
@@ -47,7 +57,12 @@ export class MaintenanceHandlers {
     if (revision > mvcc.currentRevision) throw refusal("futureRevision");
     if (revision > 0 && revision < mvcc.compactRevision) throw refusal("compacted");
     const { hash, compactRevision, hashRevision } = mvcc.hashKv(revision);
-    return { header: this.#member.header(), hash, compactRevision: BigInt(compactRevision), hashRevision: BigInt(hashRevision) };
+    return {
+      header: this.#member.header(),
+      hash,
+      compactRevision: BigInt(compactRevision),
+      hashRevision: BigInt(hashRevision),
+    };
   }
 
   async alarm(request: AlarmRequest): Promise<AlarmResponse> {

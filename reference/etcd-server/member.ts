@@ -7,7 +7,19 @@ import type { ApplyEntry, ApplyResult, StateMachine } from "../apply/types.ts";
 import type { RevisionEvents } from "../mvcc/types.ts";
 import { decodeConfChange } from "../raft/membership.ts";
 import { createRaft } from "../raft/raft.ts";
-import { NOBODY, type Entry, type Index, type Message, type NodeId, type RaftCore, type RaftStatus, type Ready, type Role, type SnapshotMetadata, type Term } from "../raft/types.ts";
+import {
+  NOBODY,
+  type Entry,
+  type Index,
+  type Message,
+  type NodeId,
+  type RaftCore,
+  type RaftStatus,
+  type Ready,
+  type Role,
+  type SnapshotMetadata,
+  type Term,
+} from "../raft/types.ts";
 import { decodeRaftMessage, encodeRaftMessage } from "../transport/raft-codec.ts";
 import { openStorage, type Storage } from "./boot.ts";
 import type { MemberConfig, MemberSeams } from "./config.ts";
@@ -83,8 +95,22 @@ export class Member {
     const { clock, random } = seams;
     const electionMs = config.heartbeatMs * config.electionTicks;
     const timeoutMs = 5000 + 2 * electionMs;
-    this.#proposals = new Proposals({ clock, random: random.fork("requests"), memberId: config.self, timeoutMs, maxRequestBytes: config.maxRequestBytes });
-    this.#reads = new Reads({ clock, random: random.fork("reads"), timeoutMs, ask: (context) => { this.#raft.readIndex(context); this.#schedule(); } });
+    this.#proposals = new Proposals({
+      clock,
+      random: random.fork("requests"),
+      memberId: config.self,
+      timeoutMs,
+      maxRequestBytes: config.maxRequestBytes,
+    });
+    this.#reads = new Reads({
+      clock,
+      random: random.fork("reads"),
+      timeoutMs,
+      ask: (context) => {
+        this.#raft.readIndex(context);
+        this.#schedule();
+      },
+    });
     this.hub = new WatchHub(() => this.machine.mvcc);
     this.members = new Members(config, () => this.#machine?.memberAttributes);
     this.leases = new Leases(this, electionMs);
@@ -96,8 +122,24 @@ export class Member {
     const { raft: start } = storage;
     this.#term = start.hardState.term;
     this.#commit = start.hardState.commit;
-    this.#raft = (seams.makeRaft ?? createRaft)({ ...start, random: random.fork("elections"), maxBytesPerAppend: MAX_BYTES_PER_APPEND, maxInflightAppends: 256, maxUncommittedBytes: 64 * 1024 * 1024, ...(config.rules && { rules: config.rules }) });
-    this.#snapshots = new Snapshots({ config, seams, storage, raft: this.#raft, machine: () => this.machine, fail: (what, cause) => this.#fail(what, cause), signal: this.#stopping.signal, wake: () => this.#schedule() });
+    this.#raft = (seams.makeRaft ?? createRaft)({
+      ...start,
+      random: random.fork("elections"),
+      maxBytesPerAppend: MAX_BYTES_PER_APPEND,
+      maxInflightAppends: 256,
+      maxUncommittedBytes: 64 * 1024 * 1024,
+      ...(config.rules && { rules: config.rules }),
+    });
+    this.#snapshots = new Snapshots({
+      config,
+      seams,
+      storage,
+      raft: this.#raft,
+      machine: () => this.machine,
+      fail: (what, cause) => this.#fail(what, cause),
+      signal: this.#stopping.signal,
+      wake: () => this.#schedule(),
+    });
     this.#receiving = seams.network.receive(this.#handler());
     // Nobody to wait for: a member that is alone need not sit out an election timeout.
     if (start.confState.voters.length === 1) this.#raft.campaign();
@@ -155,7 +197,12 @@ export class Member {
   }
 
   header(revision: number = this.machine.mvcc.currentRevision): ResponseHeader {
-    return { clusterId: this.config.clusterId, memberId: this.config.self, revision: BigInt(revision), raftTerm: BigInt(this.#term) };
+    return {
+      clusterId: this.config.clusterId,
+      memberId: this.config.self,
+      revision: BigInt(revision),
+      raftTerm: BigInt(this.#term),
+    };
   }
 
   /** A fresh id for a lease whose client leaves the choice to the server: positive as an int64. */
@@ -205,7 +252,8 @@ export class Member {
     const { progress, confState } = this.#raft.status();
     let best: { id: NodeId; match: number } | undefined;
     for (const [id, p] of progress) {
-      if (id !== this.id && p.recentActive && confState.voters.includes(id) && p.match > (best?.match ?? -1)) best = { id, match: p.match };
+      if (id !== this.id && p.recentActive && confState.voters.includes(id) && p.match > (best?.match ?? -1))
+        best = { id, match: p.match };
     }
     if (best === undefined) return;
     this.#raft.transferLeader(best.id);
@@ -256,7 +304,12 @@ export class Member {
           this.#reads.tick();
           this.leases.tick();
           if (this.#machine && this.#leader !== NOBODY) this.members.publish(this);
-          if (this.#leader === NOBODY && this.#leaderLostAt !== undefined && clock.now() - this.#leaderLostAt >= 3 * electionMs) this.hub.leaderLost();
+          if (
+            this.#leader === NOBODY &&
+            this.#leaderLostAt !== undefined &&
+            clock.now() - this.#leaderLostAt >= 3 * electionMs
+          )
+            this.hub.leaderLost();
         });
         this.#schedule();
       }
@@ -312,7 +365,8 @@ export class Member {
   #turn(): void {
     this.#feed();
     if (this.#leader !== NOBODY) this.#reads.start();
-    for (let ready = this.#raft.ready(); ready !== undefined && !this.#stopped; ready = this.#raft.ready()) this.#process(ready);
+    for (let ready = this.#raft.ready(); ready !== undefined && !this.#stopped; ready = this.#raft.ready())
+      this.#process(ready);
     this.#apply();
   }
 
@@ -324,8 +378,13 @@ export class Member {
       if (this.#gathering) return;
       this.#gathering = true;
       this.seams.clock.sleep(GATHER_MS, this.#stopping.signal).then(
-        () => { this.#gathering = false; this.#schedule(); },
-        () => { this.#gathering = false; },
+        () => {
+          this.#gathering = false;
+          this.#schedule();
+        },
+        () => {
+          this.#gathering = false;
+        },
       );
       return;
     }
@@ -342,14 +401,18 @@ export class Member {
     for (const message of ready.messages) this.#send(message);
     const install = ready.snapshot && this.#install(ready.snapshot);
     this.#persisting.add(ready, install);
-    if (ready.committed.length > 0) this.#committed = this.#committed.length === 0 ? [...ready.committed] : this.#committed.concat(ready.committed);
+    if (ready.committed.length > 0)
+      this.#committed = this.#committed.length === 0 ? [...ready.committed] : this.#committed.concat(ready.committed);
     if (ready.readStates.length > 0) {
       this.#reads.answered(ready.readStates, this.#machine?.appliedIndex ?? 0);
       this.#reads.start();
     }
   }
 
-  #persisted(step: { readonly last: { readonly index: Index; readonly term: Term } | undefined; readonly afterPersist: readonly Message[] }): void {
+  #persisted(step: {
+    readonly last: { readonly index: Index; readonly term: Term } | undefined;
+    readonly afterPersist: readonly Message[];
+  }): void {
     this.#guard(() => {
       if (step.last) this.#raft.persisted(step.last.index, step.last.term);
       for (const message of step.afterPersist) this.#send(message);
@@ -371,7 +434,10 @@ export class Member {
       this.#leader = leader;
       if (leader === NOBODY) this.#leaderLostAt = now;
       else this.#leaderSince = now;
-      this.seams.log("info", leader === NOBODY ? "raft.node lost leader" : "raft.node elected leader", { leader: leader.toString(16), term: this.#term });
+      this.seams.log("info", leader === NOBODY ? "raft.node lost leader" : "raft.node elected leader", {
+        leader: leader.toString(16),
+        term: this.#term,
+      });
       if (leader !== NOBODY) {
         this.#leaderChanges++;
         this.#reads.leaderChanged();
@@ -403,7 +469,11 @@ export class Member {
     this.#reads.applied(machine.appliedIndex);
     this.#snapshots.afterApply(flushed);
     if (this.#committed.length === 0) this.#schedule();
-    else void this.seams.clock.sleep(0, this.#stopping.signal).then(() => this.#schedule(), () => undefined);
+    else
+      void this.seams.clock.sleep(0, this.#stopping.signal).then(
+        () => this.#schedule(),
+        () => undefined,
+      );
   }
 
   /** A batch; a membership entry ends it, since it takes effect before the next entry. */
@@ -418,7 +488,12 @@ export class Member {
   #applyEntry(entry: Entry): ApplyEntry {
     const { index, term } = entry;
     if (entry.type === "confChange") {
-      return { index, term, request: undefined, confState: this.#raft.applyConfChange(decodeConfChange(entry.data)?.change) };
+      return {
+        index,
+        term,
+        request: undefined,
+        confState: this.#raft.applyConfChange(decodeConfChange(entry.data)?.change),
+      };
     }
     return { index, term, request: entry.data.length === 0 ? undefined : InternalRaftRequest.decode(entry.data) };
   }
@@ -432,7 +507,10 @@ export class Member {
     this.#committed = [];
     const machine = await this.#snapshots.install(snapshot);
     if (this.#stopped) return;
-    assert(machine.appliedIndex === snapshot.index, `the snapshot at ${snapshot.index} holds the state at ${machine.appliedIndex}`);
+    assert(
+      machine.appliedIndex === snapshot.index,
+      `the snapshot at ${snapshot.index} holds the state at ${machine.appliedIndex}`,
+    );
     this.#machine = machine;
     this.hub.storeReplaced(previous);
     this.#raft.snapshotInstalled(snapshot.index);

@@ -34,7 +34,13 @@ export class Members {
       .sort((a, b) => (a.id < b.id ? -1 : 1))
       .map(({ id, peerUrls }) => {
         const attributes = published?.get(id);
-        return { ID: id, name: attributes?.name ?? "", peerURLs: [...peerUrls], clientURLs: [...(attributes?.clientUrls ?? [])], isLearner: false };
+        return {
+          ID: id,
+          name: attributes?.name ?? "",
+          peerURLs: [...peerUrls],
+          clientURLs: [...(attributes?.clientUrls ?? [])],
+          isLearner: false,
+        };
       });
   }
 
@@ -50,7 +56,9 @@ export class Members {
     const { id, name, clientUrls } = this.self;
     if (this.#publishing || this.isPublished()) return;
     this.#publishing = true;
-    const attempt = member.propose({ clusterMemberAttrSet: { memberID: id, memberAttributes: { name, clientUrls: [...clientUrls] } } });
+    const attempt = member.propose({
+      clusterMemberAttrSet: { memberID: id, memberAttributes: { name, clientUrls: [...clientUrls] } },
+    });
     const over = () => {
       this.#publishing = false;
     };

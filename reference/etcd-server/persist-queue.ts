@@ -34,10 +34,17 @@ export class PersistQueue {
   }
 
   /** @param install an installation of the Ready's snapshot that is under way; the Ready is durable only after it. */
-  add(ready: Pick<Ready, "hardState" | "entries" | "mustSync" | "afterPersist">, install: Promise<void> | undefined): void {
+  add(
+    ready: Pick<Ready, "hardState" | "entries" | "mustSync" | "afterPersist">,
+    install: Promise<void> | undefined,
+  ): void {
     const { hardState, entries, mustSync, afterPersist } = ready;
     const lastEntry = entries.at(-1);
-    const step: Step = { done: false, last: lastEntry && { index: lastEntry.index, term: lastEntry.term }, afterPersist };
+    const step: Step = {
+      done: false,
+      last: lastEntry && { index: lastEntry.index, term: lastEntry.term },
+      afterPersist,
+    };
     const writes = hardState !== undefined || entries.length > 0;
     if (!writes && afterPersist.length === 0 && install === undefined) return;
     this.#steps.push(step);

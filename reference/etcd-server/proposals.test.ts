@@ -12,13 +12,21 @@ const put = { put: PutRequest.fromPartial({ key: Buffer.from("k"), value: Buffer
 
 function setUp(maxRequestBytes = 1000) {
   const world = { now: 0, log: [] as InternalRaftRequest[], takes: true };
-  const proposals = new Proposals({ clock: { now: () => world.now as Instant }, random: seededRandom(1), memberId: 0x1234_5678n, timeoutMs: 7000, maxRequestBytes });
-  const feed = () => proposals.feed((data) => {
-    if (!world.takes) return "dropped";
-    world.log.push(InternalRaftRequest.decode(data));
-    return "accepted";
+  const proposals = new Proposals({
+    clock: { now: () => world.now as Instant },
+    random: seededRandom(1),
+    memberId: 0x1234_5678n,
+    timeoutMs: 7000,
+    maxRequestBytes,
   });
-  const settle = (i: number) => proposals.settle({ index: i as Index, requestId: world.log[i]?.header?.ID ?? 0n, response: { kind: "none" } });
+  const feed = () =>
+    proposals.feed((data) => {
+      if (!world.takes) return "dropped";
+      world.log.push(InternalRaftRequest.decode(data));
+      return "accepted";
+    });
+  const settle = (i: number) =>
+    proposals.settle({ index: i as Index, requestId: world.log[i]?.header?.ID ?? 0n, response: { kind: "none" } });
   return { world, proposals, feed, settle };
 }
 
@@ -69,7 +77,10 @@ test("etcd's words when the time is up, by what became of the leader; a late res
 
 test("a request that is too large, and one too many", async () => {
   const { proposals } = setUp(50);
-  await expect(proposals.add({ put: { ...put.put, value: Buffer.alloc(50) } })).rejects.toMatchObject({ code: 3, message: "etcdserver: request is too large" });
+  await expect(proposals.add({ put: { ...put.put, value: Buffer.alloc(50) } })).rejects.toMatchObject({
+    code: 3,
+    message: "etcdserver: request is too large",
+  });
   for (let i = 0; i < 20_000; i++) proposals.add(put).catch(() => undefined);
   await expect(proposals.add(put)).rejects.toMatchObject({ code: 8, message: "etcdserver: too many requests" });
 });
@@ -82,7 +93,12 @@ test("a Ready is reported durable only after those before it, and nothing after 
     done: ({ last, afterPersist }) => void seen.push(`${last?.index ?? "-"}:${afterPersist.length}`),
     failed: (cause) => void seen.push(String(cause)),
   });
-  const entry = (index: number) => ({ index: index as Index, term: 1 as Term, type: "normal" as const, data: new Uint8Array() });
+  const entry = (index: number) => ({
+    index: index as Index,
+    term: 1 as Term,
+    type: "normal" as const,
+    data: new Uint8Array(),
+  });
   const message = { type: "appendResponse" } as Message;
   const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
   queue.add({ entries: [entry(1)], mustSync: true, afterPersist: [message] }, undefined);

@@ -70,9 +70,14 @@ export class Proposals {
    * what only this leader may decide must not go to the next one after a wait in the queue.
    */
   add(request: Partial<InternalRaftRequest>, wanted: () => boolean = () => true): Promise<ApplyResult> {
-    if (this.#queue.length >= MAX_QUEUED || this.#waiters.size >= MAX_WAITING) return Promise.reject(refusal("tooManyRequests"));
+    if (this.#queue.length >= MAX_QUEUED || this.#waiters.size >= MAX_WAITING)
+      return Promise.reject(refusal("tooManyRequests"));
     const id = this.nextId();
-    const data = InternalRaftRequest.encode({ ...NOTHING, ...request, header: { ID: id, username: "", authRevision: 0n } }).finish();
+    const data = InternalRaftRequest.encode({
+      ...NOTHING,
+      ...request,
+      header: { ID: id, username: "", authRevision: 0n },
+    }).finish();
     if (data.length > this.#config.maxRequestBytes) return Promise.reject(refusal("requestTooLarge"));
     const at = this.#config.clock.now();
     this.#queue.push({ id, data, at, wanted });
@@ -112,7 +117,8 @@ export class Proposals {
     for (const [id, waiter] of this.#waiters) {
       if (now - waiter.startedAt < this.#config.timeoutMs) return;
       this.#waiters.delete(id);
-      const lostLeader = leaderSince !== undefined && waiter.startedAt < leaderSince && waiter.startedAt > leaderSince - 2 * electionMs;
+      const lostLeader =
+        leaderSince !== undefined && waiter.startedAt < leaderSince && waiter.startedAt > leaderSince - 2 * electionMs;
       waiter.reject(refusal(lostLeader ? "timeoutLeaderFail" : "timeout"));
     }
   }

@@ -6,9 +6,17 @@ import { Reads } from "./reads.ts";
 
 function setUp() {
   const world = { now: 0, asked: [] as Uint8Array[], done: [] as string[] };
-  const reads = new Reads({ clock: { now: () => world.now as Instant }, random: seededRandom(1), timeoutMs: 7000, ask: (context) => void world.asked.push(context) });
+  const reads = new Reads({
+    clock: { now: () => world.now as Instant },
+    random: seededRandom(1),
+    timeoutMs: 7000,
+    ask: (context) => void world.asked.push(context),
+  });
   const read = (name: string) => {
-    reads.wait().then(() => world.done.push(name), (error: Error) => world.done.push(`${name}: ${error.message}`));
+    reads.wait().then(
+      () => world.done.push(name),
+      (error: Error) => world.done.push(`${name}: ${error.message}`),
+    );
   };
   const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
   return { world, reads, read, settle };

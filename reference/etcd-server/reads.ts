@@ -91,7 +91,10 @@ export class Reads {
       return waiters.filter((waiter) => !late(waiter));
     };
     this.#arriving = expire(this.#arriving, () => refusal("timeout"));
-    this.#confirmed = this.#confirmed.map(({ index, waiters }) => ({ index, waiters: expire([...waiters], () => refusal("timeoutApplied")) }));
+    this.#confirmed = this.#confirmed.map(({ index, waiters }) => ({
+      index,
+      waiters: expire([...waiters], () => refusal("timeoutApplied")),
+    }));
     if (this.#round === undefined) return;
     const left = expire(this.#round.waiters, () => refusal("timeout"));
     if (left.length === 0) this.#round = undefined;
@@ -102,7 +105,11 @@ export class Reads {
   }
 
   stop(): void {
-    const waiters = [...this.#arriving, ...(this.#round?.waiters ?? []), ...this.#confirmed.flatMap((batch) => batch.waiters)];
+    const waiters = [
+      ...this.#arriving,
+      ...(this.#round?.waiters ?? []),
+      ...this.#confirmed.flatMap((batch) => batch.waiters),
+    ];
     this.#arriving = [];
     this.#round = undefined;
     this.#confirmed = [];

@@ -37,9 +37,14 @@ export class Snapshots {
   /** @param flushed of the commit that was just made. */
   afterApply(flushed: Promise<void>): void {
     const machine = this.#c.machine();
-    if (this.#compacting || this.#installing || machine.appliedIndex - this.#lastIndex < this.#c.config.snapshotCount) return;
+    if (this.#compacting || this.#installing || machine.appliedIndex - this.#lastIndex < this.#c.config.snapshotCount)
+      return;
     this.#compacting = true;
-    const snapshot: SnapshotMetadata = { index: machine.appliedIndex, term: machine.appliedTerm, confState: this.#c.raft.status().confState };
+    const snapshot: SnapshotMetadata = {
+      index: machine.appliedIndex,
+      term: machine.appliedTerm,
+      confState: this.#c.raft.status().confState,
+    };
     this.#compact(snapshot, flushed).then(
       () => {
         this.#compacting = false;
@@ -68,7 +73,10 @@ export class Snapshots {
     const { storage, seams, raft, signal, wake } = this.#c;
     const machine = this.#c.machine();
     const confState = message.snapshot?.confState ?? raft.status().confState;
-    const head = encodeRaftMessage({ ...message, snapshot: { index: machine.appliedIndex, term: machine.appliedTerm, confState } });
+    const head = encodeRaftMessage({
+      ...message,
+      snapshot: { index: machine.appliedIndex, term: machine.appliedTerm, confState },
+    });
     // Taken now: the head names the state of this very moment.
     const content = storage.backend.snapshot()[Symbol.asyncIterator]();
     const first = content.next();
@@ -110,7 +118,11 @@ export class Snapshots {
   }
 }
 
-async function* stream(head: Uint8Array, first: Promise<IteratorResult<Uint8Array>>, rest: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Array> {
+async function* stream(
+  head: Uint8Array,
+  first: Promise<IteratorResult<Uint8Array>>,
+  rest: AsyncIterator<Uint8Array>,
+): AsyncIterable<Uint8Array> {
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, head.length);
   try {
@@ -138,7 +150,8 @@ export async function receiveSnapshot(files: SnapshotFiles, chunks: AsyncIterabl
   if (length > MAX_HEAD_BYTES) throw new Error("the snapshot stream has no proper head");
   await fill(4 + length);
   const message = decodeRaftMessage(buffer.subarray(4, 4 + length));
-  if (message.type !== "snapshot" || message.snapshot === undefined) throw new Error("the snapshot stream begins with another message");
+  if (message.type !== "snapshot" || message.snapshot === undefined)
+    throw new Error("the snapshot stream begins with another message");
   async function* content(): AsyncIterable<Uint8Array> {
     if (buffer.length > 4 + length) yield buffer.subarray(4 + length);
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;

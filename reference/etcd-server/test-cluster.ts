@@ -49,7 +49,14 @@ export class TestCluster {
     const dir = await mkdtemp(join(tmpdir(), "seatrial-store-"));
     const members: TestMember[] = [];
     for (let i = 1; i <= size; i++) {
-      members.push({ name: `m${i}`, clientPort: await freePort(), peerPort: await freePort(), dataDir: join(dir, `m${i}`), logFile: join(dir, `m${i}.log`), process: undefined });
+      members.push({
+        name: `m${i}`,
+        clientPort: await freePort(),
+        peerPort: await freePort(),
+        dataDir: join(dir, `m${i}`),
+        logFile: join(dir, `m${i}.log`),
+        process: undefined,
+      });
     }
     const cluster = new TestCluster(dir, members, extra);
     try {
@@ -65,13 +72,30 @@ export class TestCluster {
     const initial = this.members.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join(",");
     const client = `http://127.0.0.1:${member.clientPort}`;
     const peer = `http://127.0.0.1:${member.peerPort}`;
-    return ["--name", member.name, `--data-dir=${member.dataDir}`, "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
-      "--initial-advertise-peer-urls", peer, `--initial-cluster=${initial}`, "--initial-cluster-state=new", ...this.#extra];
+    return [
+      "--name",
+      member.name,
+      `--data-dir=${member.dataDir}`,
+      "--listen-client-urls",
+      client,
+      "--advertise-client-urls",
+      client,
+      "--listen-peer-urls",
+      peer,
+      "--initial-advertise-peer-urls",
+      peer,
+      `--initial-cluster=${initial}`,
+      "--initial-cluster-state=new",
+      ...this.#extra,
+    ];
   }
 
   /** Resolves once the member says that it is ready. */
   async startMember(member: TestMember): Promise<void> {
-    const child = spawn(LAUNCHER, ["store", ...this.argv(member)], { stdio: ["ignore", "ignore", "pipe"], env: { PATH: process.env["PATH"] } });
+    const child = spawn(LAUNCHER, ["store", ...this.argv(member)], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { PATH: process.env["PATH"] },
+    });
     member.process = child;
     const log = createWriteStream(member.logFile, { flags: "a" });
     await new Promise<void>((resolve, reject) => {
@@ -82,7 +106,9 @@ export class TestCluster {
       child.once("exit", (code, signal) => {
         member.process = undefined;
         log.end();
-        reject(new Error(`${member.name} ended with ${code ?? signal} before it was ready; its log: ${member.logFile}`));
+        reject(
+          new Error(`${member.name} ended with ${code ?? signal} before it was ready; its log: ${member.logFile}`),
+        );
       });
     });
   }
@@ -100,7 +126,12 @@ export class TestCluster {
   }
 
   client(member: TestMember): TestClient {
-    const client = new Client(`127.0.0.1:${member.clientPort}`, credentials.createInsecure(), { "grpc.enable_retries": 0, "grpc.use_local_subchannel_pool": 1, "grpc.initial_reconnect_backoff_ms": 50, "grpc.max_reconnect_backoff_ms": 200 });
+    const client = new Client(`127.0.0.1:${member.clientPort}`, credentials.createInsecure(), {
+      "grpc.enable_retries": 0,
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.initial_reconnect_backoff_ms": 50,
+      "grpc.max_reconnect_backoff_ms": 200,
+    });
     this.#clients.push(client);
     return new TestClient(client);
   }
@@ -124,7 +155,11 @@ export class TestClient {
     this.#client = client;
   }
 
-  call<I, O>(method: Method<I, O>, request: Parameters<typeof method.request.fromPartial>[0], deadlineMs = 10_000): Promise<O> {
+  call<I, O>(
+    method: Method<I, O>,
+    request: Parameters<typeof method.request.fromPartial>[0],
+    deadlineMs = 10_000,
+  ): Promise<O> {
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
         method.path,
@@ -141,6 +176,10 @@ export class TestClient {
   }
 
   stream<I, O>(method: Method<I, O>): ClientDuplexStream<I, O> {
-    return this.#client.makeBidiStreamRequest(method.path, (message: I) => Buffer.from(method.request.encode(message).finish()), (bytes: Buffer) => method.response.decode(bytes));
+    return this.#client.makeBidiStreamRequest(
+      method.path,
+      (message: I) => Buffer.from(method.request.encode(message).finish()),
+      (bytes: Buffer) => method.response.decode(bytes),
+    );
   }
 }

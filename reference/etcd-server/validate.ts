@@ -5,8 +5,10 @@ import { refusal } from "./errors.ts";
 /** etcd's checks of a request before it enters the log (v3rpc/key.go), in etcd's order: the first failure is the answer. */
 export function checkRange(r: RangeRequest): void {
   if (r.key.length === 0) throw refusal("emptyKey");
-  if (r.sortOrder < RangeRequest_SortOrder.NONE || r.sortOrder > RangeRequest_SortOrder.DESCEND) throw refusal("invalidSortOption");
-  if (r.sortTarget < RangeRequest_SortTarget.KEY || r.sortTarget > RangeRequest_SortTarget.VALUE) throw refusal("invalidSortOption");
+  if (r.sortOrder < RangeRequest_SortOrder.NONE || r.sortOrder > RangeRequest_SortOrder.DESCEND)
+    throw refusal("invalidSortOption");
+  if (r.sortTarget < RangeRequest_SortTarget.KEY || r.sortTarget > RangeRequest_SortTarget.VALUE)
+    throw refusal("invalidSortOption");
 }
 
 export function checkPut(r: PutRequest): void {
@@ -36,11 +38,20 @@ function checkTxnShape(r: TxnRequest, maxOps: number): void {
 
 function checkOp(op: RequestOp, maxOps: number): void {
   switch (op.request?.$case) {
-    case "requestRange": checkRange(op.request.requestRange); return;
-    case "requestPut": checkPut(op.request.requestPut); return;
-    case "requestDeleteRange": checkDelete(op.request.requestDeleteRange); return;
-    case "requestTxn": checkTxnShape(op.request.requestTxn, maxOps); return;
-    default: throw refusal("keyNotFound");
+    case "requestRange":
+      checkRange(op.request.requestRange);
+      return;
+    case "requestPut":
+      checkPut(op.request.requestPut);
+      return;
+    case "requestDeleteRange":
+      checkDelete(op.request.requestDeleteRange);
+      return;
+    case "requestTxn":
+      checkTxnShape(op.request.requestTxn, maxOps);
+      return;
+    default:
+      throw refusal("keyNotFound");
   }
 }
 
@@ -97,5 +108,7 @@ export function isReadOnly(r: TxnRequest): boolean {
 /** A read-only txn whose ranges all say serializable needs no round to the leader. (etcd also lets one without any range through: we do not.) */
 export function isSerializable(r: TxnRequest): boolean {
   const ops = [...r.success, ...r.failure];
-  return ops.length > 0 && ops.every(({ request }) => request?.$case === "requestRange" && request.requestRange.serializable);
+  return (
+    ops.length > 0 && ops.every(({ request }) => request?.$case === "requestRange" && request.requestRange.serializable)
+  );
 }

@@ -15,7 +15,11 @@ export class WatchHandlers {
    * Serves one client stream until the client ends it (then it ends too) or `signal` aborts. Reading it slowly is fine:
    * see WatchHub. @param requiresLeader end it with "no leader" when this member has lost its leader for long.
    */
-  async *watch(requests: AsyncIterable<WatchRequest>, signal: AbortSignal, requiresLeader = false): AsyncIterable<WatchResponse> {
+  async *watch(
+    requests: AsyncIterable<WatchRequest>,
+    signal: AbortSignal,
+    requiresLeader = false,
+  ): AsyncIterable<WatchResponse> {
     if (this.#member.stopped) throw refusal("stopped");
     const { hub, config } = this.#member;
     const stream = hub.open({ fragmentBytes: config.maxRequestBytes + 512 * 1024 });

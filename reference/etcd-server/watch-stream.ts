@@ -102,7 +102,8 @@ export class WatchStream {
     const key = request.key.length === 0 ? Uint8Array.of(0) : request.key;
     if (request.startRevision < 0n) return this.#refuseCreate(textOf("compacted"));
     const openEnd = request.rangeEnd.length === 1 && request.rangeEnd[0] === 0;
-    if (request.rangeEnd.length > 0 && !openEnd && Buffer.compare(key, request.rangeEnd) >= 0) return this.#refuseCreate("mvcc: watcher range is empty");
+    if (request.rangeEnd.length > 0 && !openEnd && Buffer.compare(key, request.rangeEnd) >= 0)
+      return this.#refuseCreate("mvcc: watcher range is empty");
     let id = request.watchId;
     if (id === 0n) {
       while (this.watchers.has(this.#nextId)) this.#nextId++;
@@ -165,12 +166,18 @@ export class WatchStream {
     watcher.active = true;
     const pieces = watcher.fragment ? fragments(events, this.#fragmentBytes) : [{ events, bytes: sizeOf(events) }];
     for (const [i, piece] of pieces.entries()) {
-      this.#push({ revision, watchId: watcher.id, events: piece.events, ...(i < pieces.length - 1 && { fragment: true }) }, piece.bytes);
+      this.#push(
+        { revision, watchId: watcher.id, events: piece.events, ...(i < pieces.length - 1 && { fragment: true }) },
+        piece.bytes,
+      );
     }
   }
 
   #refuseCreate(cancelReason: string): void {
-    this.#push({ revision: this.#hub.revision, watchId: NO_WATCHER, created: true, canceled: true, cancelReason, events: [] }, 0);
+    this.#push(
+      { revision: this.#hub.revision, watchId: NO_WATCHER, created: true, canceled: true, cancelReason, events: [] },
+      0,
+    );
   }
 
   #remove(watcher: Watcher): void {

@@ -31,7 +31,14 @@ class World {
       const before = this.keyAt(key, revision - 1);
       const kv: KeyValue = name.startsWith("-")
         ? { key: b(key), value: b(""), createRevision: 0 as Revision, modRevision: revision, version: 0, lease: 0n }
-        : { key: b(key), value: b(`${key}@${revision}`), createRevision: before?.createRevision ?? revision, modRevision: revision, version: (before?.version ?? 0) + 1, lease: 0n };
+        : {
+            key: b(key),
+            value: b(`${key}@${revision}`),
+            createRevision: before?.createRevision ?? revision,
+            modRevision: revision,
+            version: (before?.version ?? 0) + 1,
+            lease: 0n,
+          };
       return { type: name.startsWith("-") ? "delete" : "put", kv };
     });
     this.log.push({ revision, events });
@@ -39,7 +46,10 @@ class World {
   }
 
   keyAt(key: string, revision: number): KeyValue | undefined {
-    const last = this.log.slice(0, revision - 1).flatMap(({ events }) => events).findLast(({ kv }) => Buffer.from(kv.key).toString() === key);
+    const last = this.log
+      .slice(0, revision - 1)
+      .flatMap(({ events }) => events)
+      .findLast(({ kv }) => Buffer.from(kv.key).toString() === key);
     return last?.type === "put" ? last.kv : undefined;
   }
 
@@ -54,7 +64,11 @@ class World {
       keyAt: (key, revision) => this.keyAt(Buffer.from(key).toString(), revision),
       hashKv: () => ({ hash: 0, compactRevision: 0 as Revision, hashRevision: 0 as Revision }),
       eventsBetween: ({ key, rangeEnd }, from, to, limit) => {
-        const within = ({ kv }: MvccEvent) => (rangeEnd.length === 0 ? Buffer.compare(kv.key, key) === 0 : Buffer.compare(kv.key, key) >= 0 && ((rangeEnd.length === 1 && rangeEnd[0] === 0) || Buffer.compare(kv.key, rangeEnd) < 0));
+        const within = ({ kv }: MvccEvent) =>
+          rangeEnd.length === 0
+            ? Buffer.compare(kv.key, key) === 0
+            : Buffer.compare(kv.key, key) >= 0 &&
+              ((rangeEnd.length === 1 && rangeEnd[0] === 0) || Buffer.compare(kv.key, rangeEnd) < 0);
         const revisions: RevisionEvents[] = [];
         let count = 0;
         let next = from;
@@ -75,7 +89,10 @@ function drain(stream: WatchStream): WatchAnswer[] {
   for (let answer = stream.take(); answer !== undefined; answer = stream.take()) answers.push(answer);
   return answers;
 }
-const told = (answers: readonly WatchAnswer[]) => answers.flatMap(({ events }) => events.map(({ kv }) => `${Buffer.from(kv?.key ?? []).toString()}@${kv?.modRevision}`));
+const told = (answers: readonly WatchAnswer[]) =>
+  answers.flatMap(({ events }) =>
+    events.map(({ kv }) => `${Buffer.from(kv?.key ?? []).toString()}@${kv?.modRevision}`),
+  );
 
 test("a created answer first, then whole revisions, with the newest revision in the header", () => {
   const world = new World();
@@ -84,7 +101,10 @@ test("a created answer first, then whole revisions, with the newest revision in 
   stream.create(create({ rangeEnd: b("c") }));
   world.write("a", "b", "c");
   world.write("x");
-  expect(drain(stream)).toMatchObject([{ created: true, watchId: 0n, revision: 2, events: [] }, { watchId: 0n, revision: 3, events: [{ kv: { key: b("a") } }, { kv: { key: b("b") } }] }]);
+  expect(drain(stream)).toMatchObject([
+    { created: true, watchId: 0n, revision: 2, events: [] },
+    { watchId: 0n, revision: 3, events: [{ kv: { key: b("a") } }, { kv: { key: b("b") } }] },
+  ]);
 });
 
 test("a start in the past is read from the store, one in the future waits", () => {
@@ -113,7 +133,9 @@ test("filters, previous values, an open end and a single key", () => {
   const of = (id: bigint) => answers.filter(({ watchId, created }) => watchId === id && created !== true);
   const answers = drain(stream);
   expect(told(of(1n))).toEqual(["a@4"]);
-  expect(of(2n).flatMap(({ events }) => events.map(({ prevKv }) => prevKv && Buffer.from(prevKv.value).toString()))).toEqual([undefined, "a@2"]);
+  expect(
+    of(2n).flatMap(({ events }) => events.map(({ prevKv }) => prevKv && Buffer.from(prevKv.value).toString())),
+  ).toEqual([undefined, "a@2"]);
   expect(told(of(3n))).toEqual(["zz@3"]);
 });
 
@@ -124,7 +146,9 @@ test("what cannot be watched is refused in etcd's words", () => {
   stream.create(create({ key: b("b"), rangeEnd: b("a") }));
   stream.create(create({ watchId: 5n }));
   stream.create(create({ watchId: 5n }));
-  expect(drain(stream).map(({ watchId, created, canceled, cancelReason }) => [watchId, created, canceled, cancelReason])).toEqual([
+  expect(
+    drain(stream).map(({ watchId, created, canceled, cancelReason }) => [watchId, created, canceled, cancelReason]),
+  ).toEqual([
     [-1n, true, true, "etcdserver: mvcc: required revision has been compacted"],
     [-1n, true, true, "mvcc: watcher range is empty"],
     [5n, true, undefined, undefined],
@@ -143,8 +167,18 @@ test("a compacted start is created, then canceled with the compact revision; a c
   stream.cancel(9n);
   stream.cancel(1234n);
   world.write("a");
-  expect(drain(stream).map(({ watchId, created, canceled, compactRevision }) => [watchId, created, canceled, compactRevision])).toEqual([
-    [0n, true, undefined, undefined], [9n, true, undefined, undefined], [9n, undefined, true, undefined], [0n, undefined, true, 4],
+  expect(
+    drain(stream).map(({ watchId, created, canceled, compactRevision }) => [
+      watchId,
+      created,
+      canceled,
+      compactRevision,
+    ]),
+  ).toEqual([
+    [0n, true, undefined, undefined],
+    [9n, true, undefined, undefined],
+    [9n, undefined, true, undefined],
+    [0n, undefined, true, 4],
   ]);
 });
 
@@ -182,7 +216,10 @@ test("fragments are marked, and nothing is lost between them", () => {
   world.write(...Array.from({ length: 60 }, (_, i) => `a${i}`));
   const [, ...pieces] = drain(stream);
   expect(pieces.length).toBeGreaterThan(2);
-  expect(pieces.map(({ fragment }) => fragment ?? false)).toEqual([...Array.from({ length: pieces.length - 1 }, () => true), false]);
+  expect(pieces.map(({ fragment }) => fragment ?? false)).toEqual([
+    ...Array.from({ length: pieces.length - 1 }, () => true),
+    false,
+  ]);
   expect(told(pieces)).toHaveLength(60);
 });
 
@@ -213,8 +250,20 @@ test("a store that was replaced is read back from where each watcher stood", () 
 
 test("whatever is written, watched and read in whatever order: each watcher hears its revisions, in order, once", () => {
   const step = fc.oneof(
-    { weight: 6, arbitrary: fc.record({ write: fc.uniqueArray(fc.constantFrom("a", "b", "c", "d"), { minLength: 1, maxLength: 3 }) }) },
-    { weight: 2, arbitrary: fc.record({ watch: fc.constantFrom("a", "b", "c"), end: fc.constantFrom("", "c", "\0"), back: fc.integer({ min: -3, max: 8 }) }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        write: fc.uniqueArray(fc.constantFrom("a", "b", "c", "d"), { minLength: 1, maxLength: 3 }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        watch: fc.constantFrom("a", "b", "c"),
+        end: fc.constantFrom("", "c", "\0"),
+        back: fc.integer({ min: -3, max: 8 }),
+      }),
+    },
     { weight: 3, arbitrary: fc.record({ read: fc.integer({ min: 1, max: 5 }) }) },
     { weight: 1, arbitrary: fc.record({ burst: fc.integer({ min: 250, max: 600 }) }) },
     { weight: 1, arbitrary: fc.record({ replaced: fc.integer({ min: 1, max: 4 }) }) },
@@ -247,10 +296,14 @@ test("whatever is written, watched and read in whatever order: each watcher hear
       }
       answers.push(...drain(stream));
       for (const [id, { from, key, end }] of wanted) {
-        const expected = world.log.filter(({ revision }) => revision >= from).flatMap(({ revision, events }) => events
-          .map(({ kv }) => Buffer.from(kv.key).toString())
-          .filter((k) => (end === "" ? k === key : k >= key && (end === "\0" || k < end)))
-          .map((k) => `${k}@${revision}`));
+        const expected = world.log
+          .filter(({ revision }) => revision >= from)
+          .flatMap(({ revision, events }) =>
+            events
+              .map(({ kv }) => Buffer.from(kv.key).toString())
+              .filter((k) => (end === "" ? k === key : k >= key && (end === "\0" || k < end)))
+              .map((k) => `${k}@${revision}`),
+          );
         expect(told(answers.filter(({ watchId }) => watchId === id))).toEqual(expected);
       }
       const headers = answers.map(({ revision }) => revision);

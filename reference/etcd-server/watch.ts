@@ -107,9 +107,15 @@ export class WatchHub {
         stream.cancelCompacted(watcher, reader.compactRevision);
         continue;
       }
-      const { revisions, next } = reader.eventsBetween(watcher.range, watcher.nextRevision, reader.currentRevision, CATCH_UP_EVENTS);
+      const { revisions, next } = reader.eventsBetween(
+        watcher.range,
+        watcher.nextRevision,
+        reader.currentRevision,
+        CATCH_UP_EVENTS,
+      );
       const events: Event[] = [];
-      for (const batch of revisions) for (const event of batch.events) this.#collect(watcher, event, batch.revision, events);
+      for (const batch of revisions)
+        for (const event of batch.events) this.#collect(watcher, event, batch.revision, events);
       watcher.nextRevision = next;
       if (events.length > 0) stream.pushEvents(watcher, events, reader.currentRevision);
       if (next > reader.currentRevision) {
@@ -175,7 +181,11 @@ export class WatchHub {
       // A version that was compacted meanwhile is left out, as etcd does.
       if (revision - 1 >= reader.compactRevision) prevKv = reader.keyAt(event.kv.key, revision - 1);
     }
-    into.push({ type: event.type === "put" ? Event_EventType.PUT : Event_EventType.DELETE, kv: wireKeyValue(event.kv), prevKv: prevKv && wireKeyValue(prevKv) });
+    into.push({
+      type: event.type === "put" ? Event_EventType.PUT : Event_EventType.DELETE,
+      kv: wireKeyValue(event.kv),
+      prevKv: prevKv && wireKeyValue(prevKv),
+    });
   }
 
   #link(watcher: Watcher): void {
@@ -189,7 +199,12 @@ export class WatchHub {
     const name = groupName(watcher.range);
     const group = this.#groups.get(name);
     if (group) group.watchers.add(watcher);
-    else this.#groups.set(name, { start: key, end: isOpenEnd(watcher.range.rangeEnd) ? undefined : keyString(watcher.range.rangeEnd), watchers: new Set([watcher]) });
+    else
+      this.#groups.set(name, {
+        start: key,
+        end: isOpenEnd(watcher.range.rangeEnd) ? undefined : keyString(watcher.range.rangeEnd),
+        watchers: new Set([watcher]),
+      });
   }
 
   #unlink(watcher: Watcher): void {

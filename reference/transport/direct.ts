@@ -58,15 +58,25 @@ export function directServices(member: Member): DirectServices {
   };
 }
 
-function unary<I, O>(method: Method<I, O>, handle: (request: I, signal: AbortSignal) => Promise<O>): readonly [string, Unary] {
-  return [method.path, async (request, signal) => encoded(method.response, await handle(method.request.decode(request), signal))];
+function unary<I, O>(
+  method: Method<I, O>,
+  handle: (request: I, signal: AbortSignal) => Promise<O>,
+): readonly [string, Unary] {
+  return [
+    method.path,
+    async (request, signal) => encoded(method.response, await handle(method.request.decode(request), signal)),
+  ];
 }
 
-function stream<I, O>(method: Method<I, O>, handle: (requests: AsyncIterable<I>, signal: AbortSignal) => AsyncIterable<O>): readonly [string, Stream] {
+function stream<I, O>(
+  method: Method<I, O>,
+  handle: (requests: AsyncIterable<I>, signal: AbortSignal) => AsyncIterable<O>,
+): readonly [string, Stream] {
   return [
     method.path,
     async function* (requests, signal) {
-      for await (const answer of handle(decodedEach(method.request, requests), signal)) yield encoded(method.response, answer);
+      for await (const answer of handle(decodedEach(method.request, requests), signal))
+        yield encoded(method.response, answer);
     },
   ];
 }

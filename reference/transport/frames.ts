@@ -49,6 +49,7 @@ export class FrameReader {
 
 function frameLength(buffer: Buffer, at: number): number {
   const length = buffer.readUInt32BE(at);
-  if (length > MAX_FRAME_BYTES) throw new Error(`a peer announced a message of ${length} bytes; at most ${MAX_FRAME_BYTES} are taken`);
+  if (length > MAX_FRAME_BYTES)
+    throw new Error(`a peer announced a message of ${length} bytes; at most ${MAX_FRAME_BYTES} are taken`);
   return length;
 }

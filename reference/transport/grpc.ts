@@ -1,4 +1,12 @@
-import type { Metadata, Server, ServerDuplexStream, ServerUnaryCall, ServerWritableStream, sendUnaryData, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type {
+  Metadata,
+  Server,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+  UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import * as services from "../../api/etcd/services.ts";
 import type { Method } from "../../api/etcd/services.ts";
 import type { Log } from "../etcd-server/config.ts";
@@ -106,7 +114,12 @@ class Binder {
   }
 
   /** Writes what the handler yields, no faster than the client reads. */
-  async #pump<I, O>(path: string, call: ServerDuplexStream<I, O> | ServerWritableStream<I, O>, signal: AbortSignal, open: () => AsyncIterable<O>): Promise<void> {
+  async #pump<I, O>(
+    path: string,
+    call: ServerDuplexStream<I, O> | ServerWritableStream<I, O>,
+    signal: AbortSignal,
+    open: () => AsyncIterable<O>,
+  ): Promise<void> {
     try {
       this.#checkLeader(call);
       for await (const message of open()) {
@@ -149,8 +162,15 @@ class Binder {
   }
 
   #status(path: string, error: unknown): { code: number; details: string; name: string; message: string } {
-    const known = error instanceof RpcError ? error : new RpcError(Code.unknown, error instanceof Error ? error.message : String(error));
-    if (!(error instanceof RpcError)) this.#log("error", "a request met an unexpected error", { path, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    const known =
+      error instanceof RpcError
+        ? error
+        : new RpcError(Code.unknown, error instanceof Error ? error.message : String(error));
+    if (!(error instanceof RpcError))
+      this.#log("error", "a request met an unexpected error", {
+        path,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
     this.#metrics.handled(path, known.code);
     return { code: known.code, details: known.message, name: "RpcError", message: known.message };
   }
@@ -179,7 +199,10 @@ async function* messages<I, O>(call: ServerDuplexStream<I, O>, signal: AbortSign
   }
 }
 
-function drained(call: { once(event: string, listener: () => void): unknown; off(event: string, listener: () => void): unknown }, signal: AbortSignal): Promise<void> {
+function drained(
+  call: { once(event: string, listener: () => void): unknown; off(event: string, listener: () => void): unknown },
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve) => {
     const over = () => {
       call.off("drain", over);

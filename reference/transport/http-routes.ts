@@ -20,22 +20,38 @@ interface Check {
 }
 
 /** The HTTP side of the client port: health, version, metrics. */
-export async function serveHttp({ member, metrics, clock }: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function serveHttp(
+  { member, metrics, clock }: Routes,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const url = new URL(request.url ?? "/", "http://member");
-  const text = (status: number, body: string, type = "text/plain; charset=utf-8") => void response.writeHead(status, { "content-type": type }).end(body);
+  const text = (status: number, body: string, type = "text/plain; charset=utf-8") =>
+    void response.writeHead(status, { "content-type": type }).end(body);
   if (request.method !== "GET" && request.method !== "HEAD") return text(405, "Method Not Allowed\n");
   const linearizable: Check = { name: "linearizable_read", run: (m) => readable(m, clock) };
   const serializable: Check = { name: "serializable_read", run: async (m) => void m.machine.mvcc.currentRevision };
-  const corruption: Check = { name: "data_corruption", run: async (m) => (m.machine.alarms.some(({ alarm }) => alarm === 2) ? "alarm activated: CORRUPT" : undefined) };
+  const corruption: Check = {
+    name: "data_corruption",
+    run: async (m) => (m.machine.alarms.some(({ alarm }) => alarm === 2) ? "alarm activated: CORRUPT" : undefined),
+  };
   const [, route = "", check] = url.pathname.split("/");
   switch (route) {
     case "version":
-      return text(200, JSON.stringify({ etcdserver: ETCD_VERSION, etcdcluster: CLUSTER_VERSION, storage: STORAGE_VERSION }), "application/json");
+      return text(
+        200,
+        JSON.stringify({ etcdserver: ETCD_VERSION, etcdcluster: CLUSTER_VERSION, storage: STORAGE_VERSION }),
+        "application/json",
+      );
     case "metrics":
       return text(200, await metrics.registry.metrics(), metrics.registry.contentType);
     case "health": {
       const why = await health(member(), url.searchParams, clock);
-      return text(why === "" ? 200 : 503, JSON.stringify({ health: String(why === ""), reason: why }), "application/json");
+      return text(
+        why === "" ? 200 : 503,
+        JSON.stringify({ health: String(why === ""), reason: why }),
+        "application/json",
+      );
     }
     case "livez":
       return await probe(member(), [serializable], check, url.searchParams, text);
@@ -68,16 +84,31 @@ async function readable(member: Member, clock: Clock): Promise<string | undefine
   const over = new AbortController();
   try {
     return await Promise.race([
-      member.linearizable().then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error))),
-      clock.sleep(HEALTH_TIMEOUT_MS, over.signal).then(() => "etcdserver: request timed out", () => undefined),
+      member.linearizable().then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      ),
+      clock.sleep(HEALTH_TIMEOUT_MS, over.signal).then(
+        () => "etcdserver: request timed out",
+        () => undefined,
+      ),
     ]);
   } finally {
     over.abort();
   }
 }
 
-async function probe(member: Member | undefined, checks: readonly Check[], only: string | undefined, query: URLSearchParams, text: (status: number, body: string) => void): Promise<void> {
-  const wanted = only === undefined ? checks.filter(({ name }) => !query.getAll("exclude").includes(name)) : checks.filter(({ name }) => name === only);
+async function probe(
+  member: Member | undefined,
+  checks: readonly Check[],
+  only: string | undefined,
+  query: URLSearchParams,
+  text: (status: number, body: string) => void,
+): Promise<void> {
+  const wanted =
+    only === undefined
+      ? checks.filter(({ name }) => !query.getAll("exclude").includes(name))
+      : checks.filter(({ name }) => name === only);
   if (wanted.length === 0 && only !== undefined) return text(404, "404 page not found\n");
   const lines: string[] = [];
   let healthy = true;

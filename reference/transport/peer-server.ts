@@ -23,19 +23,28 @@ export class PeerServer {
   constructor(config: PeerServerConfig, peers: Peers) {
     this.#config = config;
     this.#peers = peers;
-    this.http = createServer({ noDelay: true, keepAlive: true, requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
-      this.#serve(request, response).catch((error: unknown) => {
-        this.#config.log("warn", "a request of a peer failed", { path: request.url, error: error instanceof Error ? error.message : String(error) });
-        if (!response.headersSent) refuse(response, 500, error instanceof Error ? error.message : String(error));
-        else response.destroy();
-      });
-    });
+    this.http = createServer(
+      { noDelay: true, keepAlive: true, requestTimeout: 0, keepAliveTimeout: 60_000 },
+      (request, response) => {
+        this.#serve(request, response).catch((error: unknown) => {
+          this.#config.log("warn", "a request of a peer failed", {
+            path: request.url,
+            error: error instanceof Error ? error.message : String(error),
+          });
+          if (!response.headersSent) refuse(response, 500, error instanceof Error ? error.message : String(error));
+          else response.destroy();
+        });
+      },
+    );
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const caller = admit(request.headers, this.#config, this.#config.members);
     if ("why" in caller) {
-      this.#config.log("warn", `refused a peer: ${caller.why}`, { path: request.url, remote: request.socket.remoteAddress });
+      this.#config.log("warn", `refused a peer: ${caller.why}`, {
+        path: request.url,
+        remote: request.socket.remoteAddress,
+      });
       request.resume();
       refuse(response, caller.status, caller.why);
       return;
@@ -52,7 +61,12 @@ export class PeerServer {
     if (request.method === "POST" && path.startsWith(REQUEST_PATH)) {
       const gone = new AbortController();
       response.once("close", () => gone.abort(new Error("the peer hung up")));
-      const answer = await handler.request(caller.from, path.slice(REQUEST_PATH.length), await read(request), gone.signal);
+      const answer = await handler.request(
+        caller.from,
+        path.slice(REQUEST_PATH.length),
+        await read(request),
+        gone.signal,
+      );
       response.writeHead(200, { "content-length": answer.length }).end(answer);
       return;
     }

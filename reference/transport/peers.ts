@@ -88,10 +88,20 @@ export class Peers implements Network {
     this.#agent.destroy();
   }
 
-  #open(to: NodeId, path: string, signal: AbortSignal, agent: Agent | undefined): { readonly request: ClientRequest; readonly response: Promise<IncomingMessage>; answered: boolean } {
+  #open(
+    to: NodeId,
+    path: string,
+    signal: AbortSignal,
+    agent: Agent | undefined,
+  ): { readonly request: ClientRequest; readonly response: Promise<IncomingMessage>; answered: boolean } {
     const peer = this.#config.peers.find(({ id }) => id === to);
     if (peer === undefined) throw new Error(`there is no member ${hex(to)}`);
-    const request = httpRequest(new URL(path, peer.url), { method: "POST", headers: peerHeaders(this.#config), agent: agent ?? false, signal: AbortSignal.any([signal, this.#closing.signal]) });
+    const request = httpRequest(new URL(path, peer.url), {
+      method: "POST",
+      headers: peerHeaders(this.#config),
+      agent: agent ?? false,
+      signal: AbortSignal.any([signal, this.#closing.signal]),
+    });
     request.setNoDelay(true);
     const call = {
       request,
@@ -127,7 +137,8 @@ async function body(response: IncomingMessage): Promise<Buffer> {
     chunks.push(chunk);
   }
   const whole = Buffer.concat(chunks);
-  if ((response.statusCode ?? 500) >= 300) throw new Error(`a peer answered ${response.statusCode}: ${whole.toString().trim()}`);
+  if ((response.statusCode ?? 500) >= 300)
+    throw new Error(`a peer answered ${response.statusCode}: ${whole.toString().trim()}`);
   return whole;
 }
 
@@ -178,7 +189,8 @@ class Link {
     while (!this.#signal.aborted) {
       const { connected, why } = await this.#connectOnce();
       if (this.#signal.aborted) return;
-      if (why !== this.#complaint) this.#config.log("warn", `lost the link to a peer: ${why}`, { peer: hex(this.#peer.id), url: this.#peer.url });
+      if (why !== this.#complaint)
+        this.#config.log("warn", `lost the link to a peer: ${why}`, { peer: hex(this.#peer.id), url: this.#peer.url });
       this.#complaint = why;
       backoffMs = connected ? FIRST_BACKOFF_MS : Math.min(2 * backoffMs, LAST_BACKOFF_MS);
       await this.#config.clock.sleep(backoffMs, this.#signal).catch(() => undefined);
@@ -190,7 +202,12 @@ class Link {
     return new Promise((resolve) => {
       let connected = false;
       let why = "the connection was closed";
-      const request = httpRequest(new URL(RAFT_PATH, this.#peer.url), { method: "POST", headers: peerHeaders(this.#config), agent: false, signal: this.#signal });
+      const request = httpRequest(new URL(RAFT_PATH, this.#peer.url), {
+        method: "POST",
+        headers: peerHeaders(this.#config),
+        agent: false,
+        signal: this.#signal,
+      });
       request.setNoDelay(true);
       request.flushHeaders();
       this.#request = request;
@@ -204,12 +221,14 @@ class Link {
       request.once("response", (response) => {
         // The peer answers only to end the stream.
         connected = false;
-        body(response).then(
-          () => undefined,
-          (error: unknown) => {
-            why = error instanceof Error ? error.message : String(error);
-          },
-        ).finally(() => request.destroy());
+        body(response)
+          .then(
+            () => undefined,
+            (error: unknown) => {
+              why = error instanceof Error ? error.message : String(error);
+            },
+          )
+          .finally(() => request.destroy());
       });
       request.once("error", (error) => {
         why = error.message;

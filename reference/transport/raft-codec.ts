@@ -97,25 +97,57 @@ export function decodeRaftMessage(bytes: Uint8Array): Message {
         if (type === undefined) throw new RaftCodecError(`raft message of unknown type ${number}`);
         break;
       }
-      case 2: to = r.id(); break;
-      case 3: from = r.id(); break;
-      case 4: term = r.number(); break;
-      case 5: logTerm = r.number(); break;
-      case 6: index = r.number(); break;
-      case 7: entries.push(readEntry(new Reader(r.bytes()))); break;
-      case 8: commit = r.number(); break;
-      case 9: snapshot = readSnapshot(new Reader(r.bytes())); break;
-      case 10: reject = r.number() !== 0; break;
-      case 11: rejectHint = r.number(); break;
-      case 12: context = copy(r.bytes()); break;
-      default: r.skip();
+      case 2:
+        to = r.id();
+        break;
+      case 3:
+        from = r.id();
+        break;
+      case 4:
+        term = r.number();
+        break;
+      case 5:
+        logTerm = r.number();
+        break;
+      case 6:
+        index = r.number();
+        break;
+      case 7:
+        entries.push(readEntry(new Reader(r.bytes())));
+        break;
+      case 8:
+        commit = r.number();
+        break;
+      case 9:
+        snapshot = readSnapshot(new Reader(r.bytes()));
+        break;
+      case 10:
+        reject = r.number() !== 0;
+        break;
+      case 11:
+        rejectHint = r.number();
+        break;
+      case 12:
+        context = copy(r.bytes());
+        break;
+      default:
+        r.skip();
     }
   }
   if (type === undefined) throw new RaftCodecError("raft message without a type");
   return {
-    type, to: to as NodeId, from: from as NodeId, term: term as Term,
-    logTerm: logTerm as Term, index: index as Index, entries, commit: commit as Index, reject, rejectHint: rejectHint as Index,
-    ...(snapshot && { snapshot }), ...(context && { context }),
+    type,
+    to: to as NodeId,
+    from: from as NodeId,
+    term: term as Term,
+    logTerm: logTerm as Term,
+    index: index as Index,
+    entries,
+    commit: commit as Index,
+    reject,
+    rejectHint: rejectHint as Index,
+    ...(snapshot && { snapshot }),
+    ...(context && { context }),
   };
 }
 
@@ -126,11 +158,20 @@ function readEntry(r: Reader): Entry {
   let data = EMPTY;
   while (r.more()) {
     switch (r.tag()) {
-      case 1: type = r.number() === 0 ? "normal" : "confChange"; break;
-      case 2: term = r.number(); break;
-      case 3: index = r.number(); break;
-      case 4: data = copy(r.bytes()); break;
-      default: r.skip();
+      case 1:
+        type = r.number() === 0 ? "normal" : "confChange";
+        break;
+      case 2:
+        term = r.number();
+        break;
+      case 3:
+        index = r.number();
+        break;
+      case 4:
+        data = copy(r.bytes());
+        break;
+      default:
+        r.skip();
     }
   }
   return { type, term: term as Term, index: index as Index, data };
@@ -142,7 +183,10 @@ function readSnapshot(outer: Reader): SnapshotMetadata {
   const voters: NodeId[] = [];
   const learners: NodeId[] = [];
   while (outer.more()) {
-    if (outer.tag() !== 2) { outer.skip(); continue; }
+    if (outer.tag() !== 2) {
+      outer.skip();
+      continue;
+    }
     const metadata = new Reader(outer.bytes());
     while (metadata.more()) {
       switch (metadata.tag()) {
@@ -156,9 +200,14 @@ function readSnapshot(outer: Reader): SnapshotMetadata {
           }
           break;
         }
-        case 2: index = metadata.number(); break;
-        case 3: term = metadata.number(); break;
-        default: metadata.skip();
+        case 2:
+          index = metadata.number();
+          break;
+        case 3:
+          term = metadata.number();
+          break;
+        default:
+          metadata.skip();
       }
     }
   }
@@ -168,7 +217,10 @@ function readSnapshot(outer: Reader): SnapshotMetadata {
 
 /** A repeated id may come packed or not. */
 function readIds(r: Reader, into: NodeId[]): void {
-  if (r.wireType === 0) { into.push(r.id() as NodeId); return; }
+  if (r.wireType === 0) {
+    into.push(r.id() as NodeId);
+    return;
+  }
   const packed = new Reader(r.bytes());
   while (packed.more()) into.push(packed.packedId() as NodeId);
 }
