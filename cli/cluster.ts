@@ -6,7 +6,11 @@ import { seededRandom } from "../seams/random.ts";
 import type { Plan } from "./run-once.ts";
 
 /** What is on trial, ready to be started. */
-export function openClusterFor(plan: Plan, runDir: string): Promise<Target> {
+export async function openClusterFor(plan: Plan, runDir: string): Promise<Target> {
+  if (plan.target === "simulation") {
+    const { SimulationTarget } = await import("../harness/targets/simulation/target.ts");
+    return new SimulationTarget(plan);
+  }
   return openTarget(plan.target, {
     nodes: plan.nodes,
     runDir,

@@ -10,6 +10,7 @@ export interface Said {
   readonly durationMs: number;
   readonly faults: readonly string[];
   readonly ratePerSecond?: number;
+  readonly plant?: string;
 }
 
 /** The command that runs the same trial again, from the same choices: nothing is left to a default that may change. */
@@ -26,6 +27,7 @@ export function commandOf(said: Said): string {
     `--seed ${said.seed}`,
     `--duration ${said.durationMs}ms`,
     `--faults ${said.faults.length === 0 ? "none" : said.faults.join(",")}`,
+    ...(said.plant === undefined ? [] : [`--plant ${said.plant}`]),
     ...(said.ratePerSecond === undefined ? [] : [`--rate ${said.ratePerSecond}`]),
   ].join(" ");
 }

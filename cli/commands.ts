@@ -55,13 +55,14 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .option("--all", "every suite that the target can be asked")
     .option(
       "--target <name>",
-      "reference (the default), etcd (the one on PATH), the path of a binary that starts like etcd, or endpoints",
+      "reference (the default), etcd (the one on PATH), the path of a binary that starts like etcd, endpoints, or simulation",
     )
     .option(
       "--endpoints <urls>",
       "a cluster that runs already, with commas between; no faults are injected there",
       (text: string) => words("--endpoints", text),
     )
+    .option("--plant <name>", "simulation only: a bug in every member, to see it caught ('seatrial list' names them)")
     .option("--allow-remote", "let load go to endpoints on other machines")
     .option("--nodes <n>", "members of the cluster (3)", (text: string) => wholeNumber("--nodes", text, 1, 9))
     .option("--seed <n>", "repeats the choices of another run; drawn and printed if absent", (text: string) =>

@@ -16,6 +16,7 @@ interface Listed {
   }[];
   readonly targets: readonly { readonly name: string; readonly summary: string }[];
   readonly models: readonly { readonly name: string; readonly summary: string }[];
+  readonly plants: readonly { readonly name: string; readonly summary: string }[];
 }
 
 export const targetsListed: Listed["targets"] = [
@@ -23,6 +24,7 @@ export const targetsListed: Listed["targets"] = [
   { name: "etcd", summary: "the etcd on PATH" },
   { name: "PATH", summary: "the path of any binary that starts like etcd" },
   { name: "endpoints", summary: "a cluster that runs already, named with --endpoints; no faults" },
+  { name: "simulation", summary: "the reference store in a deterministic world: one seed is one run" },
 ];
 
 export async function listCommand(options: { readonly json?: boolean }): Promise<number> {
@@ -35,11 +37,14 @@ export async function listCommand(options: { readonly json?: boolean }): Promise
 
 async function gather(): Promise<Listed> {
   const { faultCatalogue } = await import("../faults/index.ts");
+  const { simulatedFaults } = await import("../harness/targets/simulation/faults.ts");
+  const { plants } = await import("../simulation/plants/index.ts");
   return {
     suites: suiteCatalogue.map(({ name, summary, guarantee, needs }) => ({ name, summary, guarantee, needs })),
-    faults: faultCatalogue.map(({ name, summary, envelope, needs }) => ({ name, summary, envelope, needs })),
+    faults: [...faultCatalogue, ...simulatedFaults].map(({ name, summary, envelope, needs }) => ({ name, summary, envelope, needs })),
     targets: targetsListed,
     models: modelsListed,
+    plants: plants.map(({ name, summary }) => ({ name, summary })),
   };
 }
 
@@ -62,5 +67,6 @@ function lines(listed: Listed): readonly string[] {
     ...table("Faults", listed.faults),
     ...table("Targets", listed.targets),
     ...table("Models", listed.models),
+    ...table("Planted bugs (run --target simulation --plant NAME)", listed.plants),
   ].slice(0, -1);
 }

@@ -43,6 +43,7 @@ function planOfRun(run: Run, out: string): Plan {
     defaultDurationMs: options.durationMs,
     faults: options.faults.length === 0 ? "none" : options.faults,
     schedule,
+    ...(options.plant === undefined ? {} : { plant: options.plant }),
     ...(options.ratePerSecond === undefined ? {} : { ratePerSecond: options.ratePerSecond }),
     // It was allowed when the run was made.
     allowRemote: true,

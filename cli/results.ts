@@ -30,6 +30,7 @@ export function resultLines({ info, injections, verdict, report }: Results): rea
   if (verdict.exitCode !== 0) {
     lines.push(`seed ${info.seed}, commit ${info.seatrial.commit}; to run it again:`, `  ${info.replay}`);
   }
+  if (verdict.traceHash !== undefined) lines.push(`trace hash ${verdict.traceHash}`);
   if (report !== undefined) lines.push(`report: ${report}`);
   return lines;
 }

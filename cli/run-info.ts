@@ -24,6 +24,7 @@ export function runInfoOf(plan: Plan, id: string, chosen: Chosen): Omit<RunInfo,
     durationMs: chosen.durationMs,
     faults: chosen.faults.map((fault) => fault.name),
     ...(plan.endpoints === undefined ? {} : { endpoints: plan.endpoints }),
+    ...(plan.plant === undefined ? {} : { plant: plan.plant }),
     ...(plan.ratePerSecond === undefined ? {} : { ratePerSecond: plan.ratePerSecond }),
   };
   return {

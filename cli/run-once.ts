@@ -36,6 +36,8 @@ export interface Plan {
   /** A schedule to repeat instead of drawing one. */
   readonly schedule?: readonly ScheduledFault[];
   readonly ratePerSecond?: number;
+  /** A bug in every member; only in the simulation. */
+  readonly plant?: string;
   /** Load may go to other machines; only with endpoints. */
   readonly allowRemote: boolean;
   readonly out: string;
@@ -73,7 +75,7 @@ async function chosenFor(plan: Plan, target: Target) {
   if (impossible !== undefined && (plan.suitesNamed || suites.usable.length === 0)) {
     throw new UsageError(`suite '${impossible.what}' cannot be tried here: ${impossible.reason}.`);
   }
-  const catalogue: readonly Fault[] = plan.faults === "none" ? [] : (await import("../faults/index.ts")).faultCatalogue;
+  const catalogue: readonly Fault[] = plan.faults === "none" ? [] : await catalogueOf(target);
   const faults = selectFaults(catalogue, plan.faults, has, target.name);
   const durationMs = plan.durationMs ?? Math.max(plan.defaultDurationMs, shortestDurationMs(faults.usable.length));
   const nodes = target.nodes.map((node) => node.name);
@@ -84,6 +86,12 @@ async function chosenFor(plan: Plan, target: Target) {
     schedule: plan.schedule ?? planSchedule(plan.seed, faults.usable, nodes, durationMs),
     notTried: [...suites.notTried, ...faults.notTried],
   };
+}
+
+/** The simulation has faults of its own: its evidence is read from the world. */
+async function catalogueOf(target: Target): Promise<readonly Fault[]> {
+  if (!target.has("simulation")) return (await import("../faults/index.ts")).faultCatalogue;
+  return (await import("../harness/targets/simulation/faults.ts")).simulatedFaults;
 }
 
 interface Composed extends Chosen {
@@ -144,21 +152,29 @@ async function trial(
   stop: AbortSignal,
 ): Promise<RunVerdict> {
   const { directory, target } = parts;
-  const initial = initialStateOf(target);
-  const { connectEtcd } = await import("../harness/clients/etcd.ts");
-  const { openJournal } = await import("../faults/journal.ts");
   const historyFile = join(directory.path, "history.jsonl");
-  return runTrial({
+  const common = {
     ...parts,
     seed: plan.seed,
     ...(plan.ratePerSecond === undefined ? {} : { ratePerSecond: plan.ratePerSecond }),
+    judge: (suites: readonly Suite[]) =>
+      judgeHistory(historyFile, suites, { clock: systemClock, timeLimitMs: JUDGE_LIMIT_MS }),
+    progress,
+    stop,
+    timestamp,
+  };
+  if (target.has("simulation")) {
+    const { runSimulated } = await import("../harness/targets/simulation/run.ts");
+    return runSimulated({ ...common, target });
+  }
+  const initial = initialStateOf(target);
+  const { connectEtcd } = await import("../harness/clients/etcd.ts");
+  const { openJournal } = await import("../faults/journal.ts");
+  return runTrial({
+    ...common,
     ...(initial === undefined ? {} : { initial }),
     clock: systemClock,
     journal: openJournal(directory.path),
     connect: (address) => connectEtcd(address, { clock: systemClock }),
-    judge: (suites) => judgeHistory(historyFile, suites, { clock: systemClock, timeLimitMs: JUDGE_LIMIT_MS }),
-    progress,
-    stop,
-    timestamp,
   });
 }

@@ -16,6 +16,7 @@ export interface RunWords {
   readonly faults?: readonly string[] | "all" | "none";
   readonly rate?: number;
   readonly allowRemote?: boolean;
+  readonly plant?: string;
   readonly out: string;
   readonly open?: boolean;
 }
@@ -42,6 +43,9 @@ export function planOf(words: RunWords): Plan {
   if (target !== "endpoints" && words.endpoints !== undefined) {
     throw new UsageError(`--endpoints is for --target endpoints, not for --target ${target}; leave one of them out.`);
   }
+  if (words.plant !== undefined && target !== "simulation") {
+    throw new UsageError(`--plant is for --target simulation, not for --target ${target}; leave one of them out.`);
+  }
   const named = words.suites.map((name) => findByName("suite", suiteCatalogue, name));
   const defaults = suiteCatalogue.filter((suite) => defaultSuites.includes(suite.name));
   const asked = words.all === true ? suiteCatalogue : named.length > 0 ? [...new Set(named)] : defaults;
@@ -56,6 +60,7 @@ export function planOf(words: RunWords): Plan {
     defaultDurationMs: DEFAULT_DURATION_MS,
     faults: words.faults ?? "all",
     ...(words.rate === undefined ? {} : { ratePerSecond: words.rate }),
+    ...(words.plant === undefined ? {} : { plant: words.plant }),
     allowRemote: words.allowRemote === true,
     out: words.out,
     open: words.open === true,

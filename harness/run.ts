@@ -13,7 +13,7 @@ export interface RunInfo {
   readonly replay: string;
   readonly options: {
     readonly suites: readonly string[]; readonly target: string; readonly nodes: number; readonly durationMs: number;
-    readonly faults: readonly string[]; readonly ratePerSecond?: number; readonly endpoints?: readonly string[];
+    readonly faults: readonly string[]; readonly ratePerSecond?: number; readonly endpoints?: readonly string[]; readonly plant?: string;
   };
   readonly versions: Readonly<Record<string, string>>;
   readonly host: { readonly platform: string; readonly cpus: number; readonly memoryBytes: number; readonly node: string };
@@ -33,6 +33,8 @@ export interface RunVerdict {
   /** suite x fault: tried how often, with what evidence. */
   readonly cells: readonly Cell[];
   readonly interrupted?: string;
+  /** Simulation only: hash of everything that happened. The same seed gives the same. */
+  readonly traceHash?: string;
 }
 
 export interface Cell {

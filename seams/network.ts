@@ -12,7 +12,7 @@ export interface NetworkHandler {
 }
 
 /**
- * Links to the other members. Messages may be lost, delayed, duplicated or reordered; nothing is retried here.
+ * Links to the other members. Messages may be lost, delayed or reordered; nothing is retried here, and none comes twice: a forwarded proposal would be applied twice.
  * Real: `reference/transport/peers.ts`; simulated: `simulation/network.ts`.
  */
 export interface Network {

@@ -49,11 +49,21 @@ export class ClientLinks {
   readonly #world: World;
   readonly #served: () => Served;
   readonly #random: Random;
+  #lost = 0;
 
   constructor(world: World, name: string, served: () => Served) {
     this.#world = world;
     this.#served = served;
     this.#random = world.random.fork(`clients of ${name}`);
+  }
+
+  /** Requests and answers that never arrived since the last `countAnew`. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  countAnew(): void {
+    this.#lost = 0;
   }
 
   /** Rejects with RpcError (the member refused) or ClientLinkError. */
@@ -62,7 +72,8 @@ export class ClientLinks {
     return this.#call<Uint8Array>(method, signal, (services, life, answer) => {
       const lost = this.#random.below(1000) < this.#served().shape.lostAnswerPermille;
       const back = (settle: () => void): void => {
-        if (!lost) this.#world.after(this.#delay(), `${life.label} answers ${method}`, settle, life);
+        if (lost) this.#lost++;
+        else this.#world.after(this.#delay(), `${life.label} answers ${method}`, settle, life);
       };
       services.unary(path, new Uint8Array(request), new AbortController().signal).then(
         (bytes) => back(() => answer.resolve(bytes)),
@@ -151,6 +162,7 @@ export class ClientLinks {
       if (lost) {
         // It may be late for ever, as far as the client can tell.
         arrived = true;
+        this.#lost++;
         return undefined;
       }
       timers.push(

@@ -44,6 +44,7 @@ export class SimulatedDisk {
   readonly #root = new Directory();
   readonly #locks = new Map<string, Life>();
   readonly #faults = new Set<DiskFault>();
+  #slowestSyncMs = 0;
 
   constructor(world: World, name: string) {
     this.#world = world;
@@ -124,9 +125,15 @@ export class SimulatedDisk {
     this.#world.trace(`disk ${this.#name} loses power: ${lostNames} names`);
   }
 
+  /** The longest that a datasync was given since the last fault was injected. */
+  get slowestSyncMs(): number {
+    return this.#slowestSyncMs;
+  }
+
   /** In force until disposed. */
   inject(fault: DiskFault): Disposable {
     this.#faults.add(fault);
+    this.#slowestSyncMs = 0;
     this.#world.trace(`disk ${this.#name} fault ${fault.operations.join()} ${fault.delayMs ?? 0} ${fault.code ?? ""}`);
     return {
       [Symbol.dispose]: () => {
@@ -160,6 +167,7 @@ export class SimulatedDisk {
   #datasync(life: Life, inode: Inode, path: string): Promise<void> {
     if (!life.alive) return never();
     const { delayMs, code } = this.#cost("datasync");
+    this.#slowestSyncMs = Math.max(this.#slowestSyncMs, delayMs);
     const capture = inode.capture();
     this.#world.trace(`${life.label} datasync begins ${path}: ${capture.sectors.size}`);
     return life.later(delayMs, `datasync ${path}`, () => {

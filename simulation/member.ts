@@ -30,6 +30,7 @@ export interface MemberParts {
 const SHAPE = {
   heartbeatMs: 100,
   electionTicks: 10,
+  electionTickAdvance: true,
   snapshotCount: 400,
   catchUpEntries: 100,
   maxRequestBytes: 1_572_864,

@@ -15,6 +15,13 @@ export interface LinkShape {
   readonly duplicatePermille: number;
 }
 
+/** What became of the messages on one directed link since the last `countAnew`. */
+export interface LinkFigures {
+  readonly sent: number;
+  readonly lost: number;
+  readonly slowestMs: number;
+}
+
 export const CALM_LINK: LinkShape = { cut: false, delayMs: [0.1, 1], lossPermille: 0, duplicatePermille: 0 };
 
 /** How long one who asks over a cut link waits to learn that the connection is gone. */
@@ -40,6 +47,7 @@ export class SimulatedNetwork {
   readonly #ports = new Map<NodeId, Port>();
   readonly #links = new Map<string, LinkShape>();
   readonly #randoms = new Map<string, Random>();
+  readonly #figures = new Map<string, { sent: number; lost: number; slowestMs: number }>();
   #default: LinkShape;
 
   constructor(world: World, shape: LinkShape = CALM_LINK) {
@@ -91,6 +99,22 @@ export class SimulatedNetwork {
     this.#world.trace("links healed");
   }
 
+  figures(from: NodeId, to: NodeId): LinkFigures {
+    return this.#figures.get(key(from, to)) ?? { sent: 0, lost: 0, slowestMs: 0 };
+  }
+
+  countAnew(): void {
+    this.#figures.clear();
+  }
+
+  #count(name: string, lost: boolean): { slowestMs: number } {
+    let figures = this.#figures.get(name);
+    if (figures === undefined) this.#figures.set(name, (figures = { sent: 0, lost: 0, slowestMs: 0 }));
+    figures.sent++;
+    if (lost) figures.lost++;
+    return figures;
+  }
+
   #link(from: NodeId, to: NodeId): LinkShape {
     return this.#links.get(key(from, to)) ?? this.#default;
   }
@@ -123,9 +147,12 @@ export class SimulatedNetwork {
     const lost = random.below(1000) < link.lossPermille;
     const copies = random.below(1000) < link.duplicatePermille ? 2 : 1;
     this.#world.trace(`send ${name} ${bytes.length} ${link.cut || lost ? "lost" : `x${copies}`} ${crc32c(bytes)}`);
+    const figures = this.#count(name, link.cut || lost);
     if (link.cut || lost) return;
     for (let i = 0; i < copies; i++) {
-      this.#world.after(this.#delay(from, to), `arrive ${name} ${bytes.length}`, () => {
+      const delayMs = this.#delay(from, to);
+      figures.slowestMs = Math.max(figures.slowestMs, delayMs);
+      this.#world.after(delayMs, `arrive ${name} ${bytes.length}`, () => {
         // What was in the air when the link was cut is lost too.
         if (!this.#link(from, to).cut) this.#open(to)?.handler?.message(from, new Uint8Array(bytes));
       });

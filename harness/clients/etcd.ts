@@ -24,12 +24,19 @@ export interface ConnectOptions {
 
 const DEFAULT_REFUSAL_MS = 20;
 
+/** How calls reach a member: bytes out, bytes in. Fails with CallFailed alone; aborting the signal is the client's own leaving. */
+export type Calls = Pick<Connection, "unary" | "stream" | "close">;
+
 /**
  * A client of one endpoint (`host:port`), connecting when first used. The signal is an operation's deadline: abort it with an Error that says
  * so to have DEADLINE_EXCEEDED recorded, without a reason for CANCELLED.
  */
 export function connectEtcd(address: string, options: ConnectOptions): EtcdClient {
-  const connection = new Connection(address);
+  return etcdClientOver(new Connection(address), options);
+}
+
+/** The same client over calls of any kind. */
+export function etcdClientOver(connection: Calls, options: ConnectOptions): EtcdClient {
   const refusalMs = options.refusalMs ?? DEFAULT_REFUSAL_MS;
   return {
     async invoke(input, signal) {
@@ -46,7 +53,7 @@ export function connectEtcd(address: string, options: ConnectOptions): EtcdClien
   };
 }
 
-async function attempt(connection: Connection, input: EtcdInput, signal: AbortSignal): Promise<Outcome<EtcdOutput>> {
+async function attempt(connection: Calls, input: EtcdInput, signal: AbortSignal): Promise<Outcome<EtcdOutput>> {
   try {
     return { type: "ok", output: await answerTo(connection, input, signal) };
   } catch (error) {
@@ -54,7 +61,7 @@ async function attempt(connection: Connection, input: EtcdInput, signal: AbortSi
   }
 }
 
-async function answerTo(connection: Connection, input: EtcdInput, signal: AbortSignal): Promise<EtcdOutput> {
+async function answerTo(connection: Calls, input: EtcdInput, signal: AbortSignal): Promise<EtcdOutput> {
   if (input.f === "lease-keepalive") {
     for await (const answer of connection.stream(lease.leaseKeepAlive.path, keepAliveBytes(input), signal))
       return keepAliveOutput(answer);
@@ -69,7 +76,7 @@ async function answerTo(connection: Connection, input: EtcdInput, signal: AbortS
 }
 
 async function* openWatch(
-  connection: Connection,
+  connection: Calls,
   input: WatchInput,
   signal: AbortSignal,
 ): AsyncGenerator<WatchMessage, void, undefined> {

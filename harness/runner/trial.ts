@@ -34,7 +34,7 @@ export interface TrialParts {
   readonly durationMs: DurationMs;
   readonly ratePerSecond?: number;
   readonly clock: Clock;
-  readonly directory: RunDirectory;
+  readonly directory: Pick<RunDirectory, "lines" | "writeInfo" | "writeVerdict">;
   readonly journal: UndoJournal;
   readonly connect: (address: string) => EtcdClient;
   /** The state a cluster that was there before us begins in, for the checker; asked once the target has started. */
@@ -47,6 +47,8 @@ export interface TrialParts {
   /** run.json without what only the run knows. */
   readonly info: Omit<RunInfo, "versions" | "finishedAt">;
   readonly timestamp: () => string;
+  /** Simulation only; asked at the end. */
+  readonly traceHash?: () => string;
 }
 
 /** What a run gathers on its way to the judgement. */
@@ -249,7 +251,15 @@ function conclude(parts: TrialParts, found: Found, suites: readonly SuiteVerdict
       problems: found.problems,
       injections: found.injections,
     });
-    return { valid, exitCode, summary, suites, cells, ...(interrupted === undefined ? {} : { interrupted }) };
+    return {
+      valid,
+      exitCode,
+      summary,
+      suites,
+      cells,
+      ...(interrupted === undefined ? {} : { interrupted }),
+      ...(parts.traceHash === undefined ? {} : { traceHash: parts.traceHash() }),
+    };
   };
   const verdict = decide(found.unwritable);
   try {

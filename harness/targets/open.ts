@@ -31,7 +31,7 @@ export async function openTarget(spec: string, options: OpenTargetOptions): Prom
     throw new UsageError(`--endpoints is for --target endpoints, not for --target ${spec}; leave one of them out.`);
   if (spec !== "reference" && spec !== "etcd" && !spec.includes("/")) {
     throw new UsageError(
-      `there is no target ${JSON.stringify(spec)}; give --target reference, etcd, endpoints or a path (with a slash) to a binary that starts like etcd.`,
+      `there is no target ${JSON.stringify(spec)}; give --target reference, etcd, endpoints, simulation or a path (with a slash) to a binary that starts like etcd.`,
     );
   }
   return ProcessTarget.open(await findBinary(spec), options);
