@@ -41,7 +41,12 @@ async function gather(): Promise<Listed> {
   const { plants } = await import("../simulation/plants/index.ts");
   return {
     suites: suiteCatalogue.map(({ name, summary, guarantee, needs }) => ({ name, summary, guarantee, needs })),
-    faults: [...faultCatalogue, ...simulatedFaults].map(({ name, summary, envelope, needs }) => ({ name, summary, envelope, needs })),
+    faults: [...faultCatalogue, ...simulatedFaults].map(({ name, summary, envelope, needs }) => ({
+      name,
+      summary,
+      envelope,
+      needs,
+    })),
     targets: targetsListed,
     models: modelsListed,
     plants: plants.map(({ name, summary }) => ({ name, summary })),

@@ -26,7 +26,12 @@ export interface Injection {
   readonly plannedAt: number;
   readonly injectedAt: number;
   readonly healedAt: number;
-  readonly evidence: { readonly result: "confirmed" | "mismatch" | "inconclusive"; readonly before: ProbeReading; readonly during: ProbeReading; readonly healed: ProbeReading };
+  readonly evidence: {
+    readonly result: "confirmed" | "mismatch" | "inconclusive";
+    readonly before: ProbeReading;
+    readonly during: ProbeReading;
+    readonly healed: ProbeReading;
+  };
   readonly error?: string;
 }
 

@@ -12,11 +12,22 @@ export interface RunInfo {
   readonly command: string;
   readonly replay: string;
   readonly options: {
-    readonly suites: readonly string[]; readonly target: string; readonly nodes: number; readonly durationMs: number;
-    readonly faults: readonly string[]; readonly ratePerSecond?: number; readonly endpoints?: readonly string[]; readonly plant?: string;
+    readonly suites: readonly string[];
+    readonly target: string;
+    readonly nodes: number;
+    readonly durationMs: number;
+    readonly faults: readonly string[];
+    readonly ratePerSecond?: number;
+    readonly endpoints?: readonly string[];
+    readonly plant?: string;
   };
   readonly versions: Readonly<Record<string, string>>;
-  readonly host: { readonly platform: string; readonly cpus: number; readonly memoryBytes: number; readonly node: string };
+  readonly host: {
+    readonly platform: string;
+    readonly cpus: number;
+    readonly memoryBytes: number;
+    readonly node: string;
+  };
   readonly schedule: readonly ScheduledFault[];
   /** What was not tried, and why: suites, faults. */
   readonly notTried: readonly { readonly what: string; readonly reason: string }[];
@@ -29,7 +40,12 @@ export interface RunVerdict {
   readonly exitCode: 0 | 1 | 2 | 3;
   /** One sentence. */
   readonly summary: string;
-  readonly suites: readonly { readonly suite: string; readonly guarantee: string; readonly valid: Validity; readonly verdicts: readonly Verdict[] }[];
+  readonly suites: readonly {
+    readonly suite: string;
+    readonly guarantee: string;
+    readonly valid: Validity;
+    readonly verdicts: readonly Verdict[];
+  }[];
   /** suite x fault: tried how often, with what evidence. */
   readonly cells: readonly Cell[];
   readonly interrupted?: string;
@@ -52,16 +68,38 @@ export interface LatencyRow {
   readonly kind: string;
   readonly outcome: "ok" | "fail" | "info";
   readonly count: number;
-  readonly p50: number; readonly p90: number; readonly p99: number; readonly p999: number; readonly max: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
   readonly histogram: string;
 }
 
 /** One line of metrics.jsonl: a slice of a second of the run. */
 export type MetricsLine =
-  | { readonly type: "slice"; readonly time: number; readonly widthNs: number; readonly rows: readonly { readonly suite: string; readonly kind: string; readonly ok: number; readonly fail: number; readonly info: number; readonly p50: number; readonly p99: number; readonly max: number }[] }
+  | {
+      readonly type: "slice";
+      readonly time: number;
+      readonly widthNs: number;
+      readonly rows: readonly {
+        readonly suite: string;
+        readonly kind: string;
+        readonly ok: number;
+        readonly fail: number;
+        readonly info: number;
+        readonly p50: number;
+        readonly p99: number;
+        readonly max: number;
+      }[];
+    }
   | { readonly type: "latency"; readonly rows: readonly LatencyRow[] }
   /** Longest time without a success, over the run and within each fault's window. */
-  | { readonly type: "availability"; readonly longestGapNs: number; readonly perFault: readonly { readonly id: number; readonly fault: string; readonly longestGapNs: number }[] };
+  | {
+      readonly type: "availability";
+      readonly longestGapNs: number;
+      readonly perFault: readonly { readonly id: number; readonly fault: string; readonly longestGapNs: number }[];
+    };
 
 /** A run as read back from its directory (`harness/run-directory.ts`). */
 export interface Run {

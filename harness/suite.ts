@@ -23,9 +23,15 @@ export interface WorkloadContext {
 
 export interface RecordingSession extends AsyncDisposable {
   readonly node: string;
-  invoke(input: EtcdInput, options?: { readonly timeoutMs?: number; readonly intendedNs?: number }): Promise<SessionOutcome>;
+  invoke(
+    input: EtcdInput,
+    options?: { readonly timeoutMs?: number; readonly intendedNs?: number },
+  ): Promise<SessionOutcome>;
   /** Records open, messages and close; yields the messages. `stream` is its id in the history. */
-  watch(input: WatchInput, signal: AbortSignal): { readonly stream: number; readonly messages: AsyncIterable<WatchMessage> };
+  watch(
+    input: WatchInput,
+    signal: AbortSignal,
+  ): { readonly stream: number; readonly messages: AsyncIterable<WatchMessage> };
   moveTo(node: string): Promise<void>;
 }
 

@@ -11,25 +11,41 @@ export function* junit(run: Run): Iterable<Artifact> {
   for (const suite of verdict?.suites ?? []) {
     const cases: string[] = [];
     for (const checked of suite.verdicts) {
-      const message = [checked.why, ...checked.findings.map((finding) => finding.message)].filter((text) => text !== undefined).join("\n");
-      cases.push(testCase(suite.suite, checked.checker, (checked.stats["milliseconds"] ?? 0) / 1000, checked.valid === true ? undefined : `${verdictWord(checked.valid)}: ${message}\nreplay: ${info.replay}`));
+      const message = [checked.why, ...checked.findings.map((finding) => finding.message)]
+        .filter((text) => text !== undefined)
+        .join("\n");
+      cases.push(
+        testCase(
+          suite.suite,
+          checked.checker,
+          (checked.stats["milliseconds"] ?? 0) / 1000,
+          checked.valid === true ? undefined : `${verdictWord(checked.valid)}: ${message}\nreplay: ${info.replay}`,
+        ),
+      );
       if (checked.valid !== true) failures++;
     }
     for (const cell of (verdict?.cells ?? []).filter(({ suite: name }) => name === suite.suite)) {
       const text = `${cell.confirmed} confirmed, ${cell.mismatch} mismatched, ${cell.inconclusive} inconclusive`;
-      cases.push(testCase(suite.suite, `under ${cell.fault}`, 0, cell.conclusive ? undefined : `inconclusive: ${text}`));
+      cases.push(
+        testCase(suite.suite, `under ${cell.fault}`, 0, cell.conclusive ? undefined : `inconclusive: ${text}`),
+      );
       if (!cell.conclusive) failures++;
     }
     tests += cases.length;
-    suites.push(`  <testsuite name="${escapeMarkup(suite.suite)}" tests="${cases.length}">\n${cases.join("\n")}\n  </testsuite>`);
+    suites.push(
+      `  <testsuite name="${escapeMarkup(suite.suite)}" tests="${cases.length}">\n${cases.join("\n")}\n  </testsuite>`,
+    );
   }
   if (info.notTried.length > 0) {
     const cases = info.notTried.map(
-      ({ what, reason }) => `    <testcase classname="not tried" name="${escapeMarkup(what)}"><skipped message="${escapeMarkup(reason)}"/></testcase>`,
+      ({ what, reason }) =>
+        `    <testcase classname="not tried" name="${escapeMarkup(what)}"><skipped message="${escapeMarkup(reason)}"/></testcase>`,
     );
     skipped = cases.length;
     tests += cases.length;
-    suites.push(`  <testsuite name="not tried" tests="${cases.length}" skipped="${cases.length}">\n${cases.join("\n")}\n  </testsuite>`);
+    suites.push(
+      `  <testsuite name="not tried" tests="${cases.length}" skipped="${cases.length}">\n${cases.join("\n")}\n  </testsuite>`,
+    );
   }
   yield {
     name: "junit.xml",

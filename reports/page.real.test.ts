@@ -23,7 +23,10 @@ function onPath(name: string): string | undefined {
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "seatrial-page-"));
   if (executablePath !== undefined) {
-    browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"] });
+    browser = await chromium.launch({
+      executablePath,
+      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+    });
   }
 });
 
@@ -33,7 +36,8 @@ afterAll(async () => {
 });
 
 async function open(context: { skip(note?: string): never }, valid: boolean, colorScheme: "light" | "dark") {
-  if (browser === undefined) return context.skip("no Chromium on PATH: apt-get install chromium, or set SEATRIAL_CHROMIUM");
+  if (browser === undefined)
+    return context.skip("no Chromium on PATH: apt-get install chromium, or set SEATRIAL_CHROMIUM");
   const { run, history } = sampleRun(valid);
   const [artifact] = html(run, history);
   const file = join(folder, `${valid}-${colorScheme}.html`);
@@ -45,7 +49,11 @@ async function open(context: { skip(note?: string): never }, valid: boolean, col
   page.on("pageerror", (error) => troubles.push(error.message));
   page.on("request", (request) => requests.push(request.url()));
   await page.goto(pathToFileURL(file).href, { waitUntil: "load" });
-  return { page, troubles, requests: requests.filter((url) => url !== pathToFileURL(file).href && !url.startsWith("data:")) };
+  return {
+    page,
+    troubles,
+    requests: requests.filter((url) => url !== pathToFileURL(file).href && !url.startsWith("data:")),
+  };
 }
 
 test("a violated run shows its counterexample, draws the timeline, logs no error and asks for nothing", async (context) => {
@@ -57,8 +65,21 @@ test("a violated run shows its counterexample, draws the timeline, logs no error
   expect(body).toContain("seatrial run etcd/kv --seed 42");
   expect(await page.locator("figure svg").count()).toBe(2);
   const ink = await page.evaluate(() => {
-    const canvas = (globalThis as unknown as { document: { querySelector(s: string): { width: number; height: number; getContext(k: "2d"): { getImageData(...a: number[]): { data: Uint8ClampedArray } } } } }).document.querySelector("#timeline canvas");
-    return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.reduce((sum, value) => sum + (value > 0 ? 1 : 0), 0);
+    const canvas = (
+      globalThis as unknown as {
+        document: {
+          querySelector(s: string): {
+            width: number;
+            height: number;
+            getContext(k: "2d"): { getImageData(...a: number[]): { data: Uint8ClampedArray } };
+          };
+        };
+      }
+    ).document.querySelector("#timeline canvas");
+    return canvas
+      .getContext("2d")
+      .getImageData(0, 0, canvas.width, canvas.height)
+      .data.reduce((sum, value) => sum + (value > 0 ? 1 : 0), 0);
   });
   expect(ink).toBeGreaterThan(10_000);
   expect(troubles).toEqual([]);

@@ -6,7 +6,9 @@ import { timelineData } from "./html/timeline.ts";
 import { sampleRun } from "./sample-run.ts";
 
 function artifacts({ run, history }: { run: Run; history: History }): Record<string, string> {
-  return Object.fromEntries(reporters.flatMap((report) => [...report(run, history)].map(({ name, content }) => [name, content.toString()])));
+  return Object.fromEntries(
+    reporters.flatMap((report) => [...report(run, history)].map(({ name, content }) => [name, content.toString()])),
+  );
 }
 
 test("a run becomes a page, a JUnit file and a summary", () => {
@@ -53,7 +55,10 @@ test("a history too long to draw is cut around the counterexample, and the page 
 test("an unjudged run and an empty history still make a page", () => {
   const { run, history } = sampleRun(true);
   const { verdict: _, ...unjudged } = run;
-  const page = artifacts({ run: { ...unjudged, injections: [], metrics: [] }, history: { ...history, operations: [] } })["index.html"] ?? "";
+  const page =
+    artifacts({ run: { ...unjudged, injections: [], metrics: [] }, history: { ...history, operations: [] } })[
+      "index.html"
+    ] ?? "";
   expect(page).toContain("not judged");
   expect(page).toContain("No operation was recorded.");
 });

@@ -28,7 +28,12 @@ export function sampleRun(valid: Validity, operationCount = 600): { readonly run
     verdict: {
       valid,
       exitCode: valid === true ? 0 : valid === false ? 1 : 3,
-      summary: valid === true ? "Every guarantee held." : valid === false ? "etcd/kv: a read was stale." : "Not decided within the budget.",
+      summary:
+        valid === true
+          ? "Every guarantee held."
+          : valid === false
+            ? "etcd/kv: a read was stale."
+            : "Not decided within the budget.",
       suites: [
         {
           suite: "etcd/kv",
@@ -38,8 +43,26 @@ export function sampleRun(valid: Validity, operationCount = 600): { readonly run
             {
               valid,
               checker: "linearizability/etcd",
-              findings: valid === false ? [{ kind: "stale-read", message: `operation ${stale} read k1 <script>alert(1)</script> as it was before`, operations: [stale] }] : [],
-              ...(valid === false ? { proof: { kind: "counterexample", prefix: [0, 1], state: "k1 = v7 at revision 9", stuck: [{ operation: stale, reason: "it read v6" }] } } : {}),
+              findings:
+                valid === false
+                  ? [
+                      {
+                        kind: "stale-read",
+                        message: `operation ${stale} read k1 <script>alert(1)</script> as it was before`,
+                        operations: [stale],
+                      },
+                    ]
+                  : [],
+              ...(valid === false
+                ? {
+                    proof: {
+                      kind: "counterexample",
+                      prefix: [0, 1],
+                      state: "k1 = v7 at revision 9",
+                      stuck: [{ operation: stale, reason: "it read v6" }],
+                    },
+                  }
+                : {}),
               ...(valid === "unknown" ? { why: "the time limit of 10 s was reached" } : {}),
               stats: { operations: operationCount, milliseconds: 12 },
             },
@@ -58,8 +81,21 @@ export function sampleRun(valid: Validity, operationCount = 600): { readonly run
 function injection(id: number, fault: string, at: number, result: Injection["evidence"]["result"]): Injection {
   const reading = (text: string) => ({ holds: true, text });
   return {
-    id, fault, envelope: "within", plan: "leader", resolved: "n1", on: ["n1"], plannedAt: at, injectedAt: at, healedAt: at + 4e9,
-    evidence: { result, before: reading("n1 answers in 2 ms"), during: reading("n1 is gone"), healed: reading("n1 answers in 3 ms") },
+    id,
+    fault,
+    envelope: "within",
+    plan: "leader",
+    resolved: "n1",
+    on: ["n1"],
+    plannedAt: at,
+    injectedAt: at,
+    healedAt: at + 4e9,
+    evidence: {
+      result,
+      before: reading("n1 answers in 2 ms"),
+      during: reading("n1 is gone"),
+      healed: reading("n1 answers in 3 ms"),
+    },
   };
 }
 
@@ -75,11 +111,27 @@ function sampleHistory(count: number): History {
     const returned = invoked + 1e6 * (1 + random.below(60));
     clocks[client] = returned;
     const chance = random.below(100);
-    const base = { op, process: process[client] ?? 0, node: `n${client + 1}`, invoked, input: { f: op % 2 === 0 ? "put" : "range", key: `k${op % 5}` } };
+    const base = {
+      op,
+      process: process[client] ?? 0,
+      node: `n${client + 1}`,
+      invoked,
+      input: { f: op % 2 === 0 ? "put" : "range", key: `k${op % 5}` },
+    };
     if (chance < 2) {
-      operations.push({ ...base, outcome: "info", error: { code: "DEADLINE_EXCEEDED", message: "no answer in 2000 ms", definite: false } });
+      operations.push({
+        ...base,
+        outcome: "info",
+        error: { code: "DEADLINE_EXCEEDED", message: "no answer in 2000 ms", definite: false },
+      });
       process[client] = nextProcess++;
-    } else if (chance < 6) operations.push({ ...base, outcome: "fail", returned, error: { code: "UNAVAILABLE", message: "connection refused", definite: true } });
+    } else if (chance < 6)
+      operations.push({
+        ...base,
+        outcome: "fail",
+        returned,
+        error: { code: "UNAVAILABLE", message: "connection refused", definite: true },
+      });
     else operations.push({ ...base, outcome: "ok", returned, output: { revision: op + 2 } });
   }
   const environment: Extract<HistoryEvent, { type: "env" }>[] = [];
@@ -90,9 +142,41 @@ function metrics(): readonly MetricsLine[] {
   const random = sequence(2);
   const lines: MetricsLine[] = [];
   for (let second = 0; second < 30; second++) {
-    lines.push({ type: "slice", time: second * 1e9, widthNs: 1e9, rows: [{ suite: "etcd/kv", kind: "put", ok: 400 + random.below(200), fail: random.below(9), info: random.below(4), p50: 900 + random.below(400), p99: 4_000 + random.below(9_000), max: 20_000 + random.below(300_000) }] });
+    lines.push({
+      type: "slice",
+      time: second * 1e9,
+      widthNs: 1e9,
+      rows: [
+        {
+          suite: "etcd/kv",
+          kind: "put",
+          ok: 400 + random.below(200),
+          fail: random.below(9),
+          info: random.below(4),
+          p50: 900 + random.below(400),
+          p99: 4_000 + random.below(9_000),
+          max: 20_000 + random.below(300_000),
+        },
+      ],
+    });
   }
-  lines.push({ type: "latency", rows: [{ suite: "etcd/kv", kind: "put", outcome: "ok", count: 12_345, p50: 980, p90: 2_100, p99: 8_400, p999: 48_000, max: 1_204_000, histogram: "" }] });
+  lines.push({
+    type: "latency",
+    rows: [
+      {
+        suite: "etcd/kv",
+        kind: "put",
+        outcome: "ok",
+        count: 12_345,
+        p50: 980,
+        p90: 2_100,
+        p99: 8_400,
+        p999: 48_000,
+        max: 1_204_000,
+        histogram: "",
+      },
+    ],
+  });
   lines.push({ type: "availability", longestGapNs: 1.7e9, perFault: [{ id: 1, fault: "kill", longestGapNs: 1.7e9 }] });
   return lines;
 }

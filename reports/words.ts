@@ -10,15 +10,17 @@ export function verdictWord(valid: Validity): "held" | "VIOLATED" | "unknown" {
 
 /** Text for HTML and XML, in content and in quoted attributes. */
 export function escapeMarkup(text: string): string {
-  return text
-    // XML 1.0 forbids most control characters, even escaped.
-    // oxlint-disable-next-line no-control-regex
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd")
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&#39;");
+  return (
+    text
+      // XML 1.0 forbids most control characters, even escaped.
+      // oxlint-disable-next-line no-control-regex
+      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd")
+      .replaceAll("&", "&amp;")
+      .replaceAll("<", "&lt;")
+      .replaceAll(">", "&gt;")
+      .replaceAll('"', "&quot;")
+      .replaceAll("'", "&#39;")
+  );
 }
 
 /** Microseconds as people read them: `840 us`, `12.3 ms`, `2.10 s`. */

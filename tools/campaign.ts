@@ -17,7 +17,10 @@ interface Line {
   readonly name: string;
   readonly count: number;
   /** The command of the nth run, from 1. */
-  command(n: number, count: number): { readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> };
+  command(
+    n: number,
+    count: number,
+  ): { readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> };
   /** One process does the whole count. */
   readonly once?: boolean;
 }
@@ -42,23 +45,73 @@ const vitest = (env: Record<string, string>, ...args: string[]) => ({ argv: ["np
 const trial = (n: number, ...args: string[]) => ({ argv: ["bin/seatrial", "run", "--seed", String(n), ...args] });
 
 function etcds(): readonly { readonly name: string; readonly path: string }[] {
-  const built = ["3.5", "3.6", "3.7"].map((version) => ({ name: `etcd ${version}`, path: join(root, ".cache/bin", `etcd-${version}`) }));
+  const built = ["3.5", "3.6", "3.7"].map((version) => ({
+    name: `etcd ${version}`,
+    path: join(root, ".cache/bin", `etcd-${version}`),
+  }));
   const debian = { name: "etcd of Debian", path: "/usr/bin/etcd" };
   return [debian, ...built].filter(({ path }) => existsSync(path));
 }
 
 const lines: readonly Line[] = [
-  { name: "unit and contract tests, properties at 20 times their counts", count: 20, once: true, command: (_, count) => vitest({ SEATRIAL_RUNS: String(count) }, "--project", "unit", "--project", "contract", "--testTimeout", "1800000") },
-  { name: "kill -9 of the leader, and of all three, under load", count: 20, once: true, command: (_, count) => vitest({ SEATRIAL_RUNS: String(Math.ceil(count / 2)) }, "--project", "integration", "suites/durability") },
-  { name: "simulated seeds that must hold, and plants that must be caught", count: 500, once: true, command: (_, count) => vitest({ SEATRIAL_SEEDS: String(count) }, "--project", "unit", "--project", "integration", "simulation", "harness/targets/simulation", "--testTimeout", "7200000") },
+  {
+    name: "unit and contract tests, properties at 20 times their counts",
+    count: 20,
+    once: true,
+    command: (_, count) =>
+      vitest(
+        { SEATRIAL_RUNS: String(count) },
+        "--project",
+        "unit",
+        "--project",
+        "contract",
+        "--testTimeout",
+        "1800000",
+      ),
+  },
+  {
+    name: "kill -9 of the leader, and of all three, under load",
+    count: 20,
+    once: true,
+    command: (_, count) =>
+      vitest({ SEATRIAL_RUNS: String(Math.ceil(count / 2)) }, "--project", "integration", "suites/durability"),
+  },
+  {
+    name: "simulated seeds that must hold, and plants that must be caught",
+    count: 500,
+    once: true,
+    command: (_, count) =>
+      vitest(
+        { SEATRIAL_SEEDS: String(count) },
+        "--project",
+        "unit",
+        "--project",
+        "integration",
+        "simulation",
+        "harness/targets/simulation",
+        "--testTimeout",
+        "7200000",
+      ),
+  },
   { name: "trials of the reference store, every fault", count: 20, command: (n) => trial(n) },
   { name: "trials of the reference store, locks", count: 10, command: (n) => trial(n, "etcd/lock") },
-  ...etcds().map(({ name, path }): Line => ({ name: `trials of ${name}, every fault it can have`, count: 10, command: (n) => trial(n, "etcd/kv", "etcd/watch", "etcd/lease", "etcd/lock", "--target", path) })),
+  ...etcds().map(({ name, path }): Line => ({
+    name: `trials of ${name}, every fault it can have`,
+    count: 10,
+    command: (n) => trial(n, "etcd/kv", "etcd/watch", "etcd/lease", "etcd/lock", "--target", path),
+  })),
 ];
 
-async function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<{ ok: boolean; tail: string }> {
+async function run(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ ok: boolean; tail: string }> {
   const [command = "", ...args] = argv;
-  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env, CI: "true" }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, {
+    cwd: root,
+    env: { ...process.env, ...env, CI: "true" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let tail = "";
   const keep = (chunk: Buffer): void => {
     tail = (tail + chunk.toString()).slice(-4_000);
@@ -77,7 +130,8 @@ async function runLine(line: Line): Promise<Result> {
   const started = performance.now();
   const failures: string[] = [];
   let passed = 0;
-  const shown = (argv: readonly string[], env: Readonly<Record<string, string>> = {}) => [...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...argv].join(" ").replaceAll(`${root}/`, "");
+  const shown = (argv: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    [...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...argv].join(" ").replaceAll(`${root}/`, "");
   const rounds = line.once === true ? 1 : count;
   for (let n = 1; n <= rounds; n++) {
     const { argv, env } = line.command(n, count);
@@ -88,20 +142,43 @@ async function runLine(line: Line): Promise<Result> {
   }
   const { argv, env } = line.command(1, count);
   const failed = rounds - passed;
-  return { name: line.name, command: shown(argv, env), passed: line.once === true && failed === 0 ? count : passed, of: line.once === true ? count : rounds, minutes: (performance.now() - started) / 60_000, failures };
+  return {
+    name: line.name,
+    command: shown(argv, env),
+    passed: line.once === true && failed === 0 ? count : passed,
+    of: line.once === true ? count : rounds,
+    minutes: (performance.now() - started) / 60_000,
+    failures,
+  };
 }
 
 function section(results: readonly Result[]): string {
   const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).trim();
-  const rows = results.map((result) => `| ${result.name} | \`${result.command}\` | ${result.passed} of ${result.of} | ${result.minutes.toFixed(1)} |`);
+  const rows = results.map(
+    (result) =>
+      `| ${result.name} | \`${result.command}\` | ${result.passed} of ${result.of} | ${result.minutes.toFixed(1)} |`,
+  );
   const failures = results.flatMap((result) => result.failures.map((failure) => `- ${failure.replaceAll("\n", " ")}`));
   const scaled = scale === 1 ? "" : ` (at ${scale} of the full counts)`;
-  return [begin, "", `Commit ${commit}, ${new Date().toISOString().slice(0, 10)}: \`npm run campaign\`${scaled}.`, "", "| line | first command | held | minutes |", "|---|---|---|---|", ...rows, "", ...(failures.length === 0 ? [] : ["Did not hold:", "", ...failures, ""]), end].join("\n");
+  return [
+    begin,
+    "",
+    `Commit ${commit}, ${new Date().toISOString().slice(0, 10)}: \`npm run campaign\`${scaled}.`,
+    "",
+    "| line | first command | held | minutes |",
+    "|---|---|---|---|",
+    ...rows,
+    "",
+    ...(failures.length === 0 ? [] : ["Did not hold:", "", ...failures, ""]),
+    end,
+  ].join("\n");
 }
 
 const chosen = lines.filter(({ name }) => values.only === undefined || name.includes(values.only));
 if (chosen.length === 0) {
-  console.error(`campaign: no line's name has ${JSON.stringify(values.only)}; there are:\n${lines.map(({ name }) => `  ${name}`).join("\n")}`);
+  console.error(
+    `campaign: no line's name has ${JSON.stringify(values.only)}; there are:\n${lines.map(({ name }) => `  ${name}`).join("\n")}`,
+  );
   process.exit(2);
 }
 const results: Result[] = [];

@@ -29,7 +29,11 @@ async function lint(): Promise<{ code: number; output: string }> {
   const result = await run("oxlint", ["--type-aware", "--deny-warnings"]);
   // A lint that looked at nothing holds nothing.
   const seen = Number(/on (\d+) files/.exec(result.output)?.[1] ?? 0);
-  if (seen < 50) return { code: 1, output: `${result.output}\nlint saw only ${seen} files: its ignorePatterns or the folder is wrong` };
+  if (seen < 50)
+    return {
+      code: 1,
+      output: `${result.output}\nlint saw only ${seen} files: its ignorePatterns or the folder is wrong`,
+    };
   return result;
 }
 
@@ -37,7 +41,10 @@ async function generatedCode(): Promise<{ code: number; output: string }> {
   const scratch = await mkdtemp(join(tmpdir(), "seatrial-gen-"));
   try {
     const committed = join(root, "api/etcd/gen");
-    const template = (await readFile(join(root, "buf.gen.yaml"), "utf8")).replace("out: api/etcd/gen", `out: ${scratch}`);
+    const template = (await readFile(join(root, "buf.gen.yaml"), "utf8")).replace(
+      "out: api/etcd/gen",
+      `out: ${scratch}`,
+    );
     const templateFile = join(scratch, "buf.gen.yaml");
     await writeFile(templateFile, template);
     const made = await run("buf", ["generate", "--template", templateFile]);
@@ -46,12 +53,17 @@ async function generatedCode(): Promise<{ code: number; output: string }> {
     const fresh = (await readdir(scratch)).filter((name) => name.endsWith(".ts")).sort();
     const stale: string[] = [];
     for (const name of new Set([...names, ...fresh])) {
-      const [a, b] = await Promise.all([committed, scratch].map((dir) => readFile(join(dir, name), "utf8").catch(() => "")));
+      const [a, b] = await Promise.all(
+        [committed, scratch].map((dir) => readFile(join(dir, name), "utf8").catch(() => "")),
+      );
       if (a !== b) stale.push(name);
     }
     return stale.length === 0
       ? { code: 0, output: "" }
-      : { code: 1, output: `api/etcd/gen differs from what api/etcd/proto generates (${stale.join(", ")}): run npm run generate and commit` };
+      : {
+          code: 1,
+          output: `api/etcd/gen differs from what api/etcd/proto generates (${stale.join(", ")}): run npm run generate and commit`,
+        };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

@@ -38,7 +38,22 @@ const allowed: readonly (readonly [string, string])[] = [
   ["cli/ok.ts", "../reference/a.ts"],
 ];
 
-const parts = ["seams", "api", "http2", "knossos", "links", "reference", "simulation", "harness", "faults", "suites", "reports", "cli", "bench", "tools"];
+const parts = [
+  "seams",
+  "api",
+  "http2",
+  "knossos",
+  "links",
+  "reference",
+  "simulation",
+  "harness",
+  "faults",
+  "suites",
+  "reports",
+  "cli",
+  "bench",
+  "tools",
+];
 
 async function write(file: string, text: string): Promise<void> {
   await mkdir(dirname(join(sandbox, file)), { recursive: true });
@@ -47,7 +62,12 @@ async function write(file: string, text: string): Promise<void> {
 
 async function lint(): Promise<{ seen: number; violations: Set<string> }> {
   const stdout = await new Promise<string>((resolve) => {
-    execFile(join(root, "node_modules/.bin/oxlint"), ["--format", "unix"], { cwd: sandbox, maxBuffer: 1 << 24 }, (_error, out, err) => resolve(out + err));
+    execFile(
+      join(root, "node_modules/.bin/oxlint"),
+      ["--format", "unix"],
+      { cwd: sandbox, maxBuffer: 1 << 24 },
+      (_error, out, err) => resolve(out + err),
+    );
   });
   const violations = new Set<string>();
   for (const line of stdout.split("\n")) {
@@ -70,7 +90,10 @@ afterAll(() => rm(sandbox, { recursive: true, force: true }));
 
 test("each row of the import table is held: static, type-only and dynamic imports", async () => {
   for (const [file, target] of planted) {
-    await write(file, `import { a } from "${target}";\nimport type * as t from "${target}";\nexport const d: Promise<typeof t> = import("${target}");\nexport { a };\n`);
+    await write(
+      file,
+      `import { a } from "${target}";\nimport type * as t from "${target}";\nexport const d: Promise<typeof t> = import("${target}");\nexport { a };\n`,
+    );
   }
   for (const [file, target] of allowed) await write(file, `export { a } from "${target}";\n`);
   const { seen, violations } = await lint();

@@ -14,9 +14,14 @@ interface Ended {
 
 async function run(command: string, args: readonly string[], cwd: string): Promise<Ended> {
   return await new Promise((resolve) => {
-    execFile(command, args, { cwd, env: { ...process.env, CI: "true" }, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : 1, said: stdout + stderr });
-    });
+    execFile(
+      command,
+      args,
+      { cwd, env: { ...process.env, CI: "true" }, maxBuffer: 1 << 26 },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : 1, said: stdout + stderr });
+      },
+    );
   });
 }
 
@@ -26,14 +31,22 @@ beforeAll(async () => {
   expect(packed.code, packed.said).toBe(0);
   const tarball = (await readdir(folder)).find((name) => name.endsWith(".tgz")) ?? "";
   await writeFile(join(folder, "package.json"), '{ "private": true }\n');
-  const installed = await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", `./${tarball}`], folder);
+  const installed = await run(
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--prefer-offline", `./${tarball}`],
+    folder,
+  );
   expect(installed.code, installed.said).toBe(0);
 }, 180_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test("from the tarball, in an empty folder: a trial with a fault holds, its run can be checked again, and a bad word is refused", async () => {
-  const trial = await run("npx", ["seatrial", "run", "etcd/kv", "--duration", "6s", "--faults", "kill", "--seed", "1", "--out", "runs"], folder);
+  const trial = await run(
+    "npx",
+    ["seatrial", "run", "etcd/kv", "--duration", "6s", "--faults", "kill", "--seed", "1", "--out", "runs"],
+    folder,
+  );
   expect(trial.code, trial.said).toBe(0);
   expect(trial.said).toContain("1 confirmed");
   const checked = await run("npx", ["seatrial", "check", "runs/latest", "--json"], folder);
@@ -48,5 +61,7 @@ test("what is packed is what a user needs: no sources, no tests", async () => {
   const ours = names.filter((name) => !name.startsWith("node_modules"));
   expect(ours).toContain("bin/seatrial");
   expect(ours).toContain("dist/cli/main.js");
-  expect(ours.filter((name) => /\.(test|contract)\./.test(name) || (name.endsWith(".ts") && !name.endsWith(".d.ts")))).toEqual([]);
+  expect(
+    ours.filter((name) => /\.(test|contract)\./.test(name) || (name.endsWith(".ts") && !name.endsWith(".d.ts"))),
+  ).toEqual([]);
 });

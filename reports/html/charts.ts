@@ -3,7 +3,17 @@ import type { Run } from "../../harness/run.ts";
 import { slices } from "../words.ts";
 
 /** Stand-ins that `themed` turns into CSS variables, so that one drawing serves dark and light. */
-const colour = { text: "#010101", grid: "#020202", ok: "#030303", fail: "#040404", info: "#050505", p50: "#060606", p99: "#070707", max: "#080808", fault: "#090909" } as const;
+const colour = {
+  text: "#010101",
+  grid: "#020202",
+  ok: "#030303",
+  fail: "#040404",
+  info: "#050505",
+  p50: "#060606",
+  p99: "#070707",
+  max: "#080808",
+  fault: "#090909",
+} as const;
 
 interface Line {
   readonly name: string;
@@ -27,8 +37,13 @@ export function charts(run: Run): { readonly latency: string; readonly rate: str
     return { at: slice.time / 1e9, perSecond: 1e9 / slice.widthNs, ...sum };
   });
   if (rows.length === 0) return undefined;
-  const windows = run.injections.map(({ fault, injectedAt, healedAt }) => ({ name: fault, from: injectedAt / 1e9, to: healedAt / 1e9 }));
-  const milliseconds = (pick: "p50" | "p99" | "max") => rows.map((row) => [row.at, row[pick] > 0 ? row[pick] / 1000 : null] as const);
+  const windows = run.injections.map(({ fault, injectedAt, healedAt }) => ({
+    name: fault,
+    from: injectedAt / 1e9,
+    to: healedAt / 1e9,
+  }));
+  const milliseconds = (pick: "p50" | "p99" | "max") =>
+    rows.map((row) => [row.at, row[pick] > 0 ? row[pick] / 1000 : null] as const);
   const rate = (pick: "ok" | "fail" | "info") => rows.map((row) => [row.at, row[pick] * row.perSecond] as const);
   return {
     latency: draw("Latency of the slowest kind of operation, in milliseconds", "log", windows, [
@@ -44,9 +59,19 @@ export function charts(run: Run): { readonly latency: string; readonly rate: str
   };
 }
 
-function draw(title: string, scale: "log" | "value", windows: readonly { name: string; from: number; to: number }[], lines: readonly Line[]): string {
+function draw(
+  title: string,
+  scale: "log" | "value",
+  windows: readonly { name: string; from: number; to: number }[],
+  lines: readonly Line[],
+): string {
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: 1100, height: 280 });
-  const axis = { axisLine: { lineStyle: { color: colour.text } }, axisLabel: { color: colour.text }, splitLine: { lineStyle: { color: colour.grid } }, nameTextStyle: { color: colour.text } };
+  const axis = {
+    axisLine: { lineStyle: { color: colour.text } },
+    axisLabel: { color: colour.text },
+    splitLine: { lineStyle: { color: colour.grid } },
+    nameTextStyle: { color: colour.text },
+  };
   chart.setOption({
     animation: false,
     backgroundColor: "transparent",
@@ -67,7 +92,14 @@ function draw(title: string, scale: "log" | "value", windows: readonly { name: s
             markArea: {
               silent: true,
               itemStyle: { color: colour.fault, opacity: 0.16 },
-              label: { color: colour.text, rotate: 90, position: "insideBottomLeft", fontSize: 10, align: "left", verticalAlign: "top" },
+              label: {
+                color: colour.text,
+                rotate: 90,
+                position: "insideBottomLeft",
+                fontSize: 10,
+                align: "left",
+                verticalAlign: "top",
+              },
               data: windows.map(({ name, from, to }) => [{ name, xAxis: from }, { xAxis: to }]),
             },
           }

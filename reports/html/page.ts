@@ -1,6 +1,14 @@
 import type { History, Verdict } from "knossos-ts";
 import type { Artifact, Run } from "../../harness/run.ts";
-import { availability, escapeMarkup as text, evidenceCounts, latencyRows, microseconds, seconds, verdictWord } from "../words.ts";
+import {
+  availability,
+  escapeMarkup as text,
+  evidenceCounts,
+  latencyRows,
+  microseconds,
+  seconds,
+  verdictWord,
+} from "../words.ts";
 import { charts } from "./charts.ts";
 import { style } from "./style.ts";
 import { describeOperation, timeline } from "./timeline.ts";
@@ -37,7 +45,10 @@ ${environmentSection(run)}
 
 function verdictSection(run: Run, history: History, word: string): string {
   const { info, verdict, injections } = run;
-  const css = verdict === undefined ? "unknown" : { held: "held", VIOLATED: "violated", unknown: "unknown" }[verdictWord(verdict.valid)];
+  const css =
+    verdict === undefined
+      ? "unknown"
+      : { held: "held", VIOLATED: "violated", unknown: "unknown" }[verdictWord(verdict.valid)];
   const evidence = evidenceCounts(injections);
   const outcomes = { ok: 0, fail: 0, info: 0 };
   for (const { outcome } of history.operations) outcomes[outcome]++;
@@ -55,10 +66,15 @@ function suitesSection(run: Run, history: History): string {
   const suites = run.verdict?.suites ?? [];
   const rows = suites.flatMap((suite) =>
     suite.verdicts.map(
-      (verdict) => `<tr><td>${text(suite.suite)}</td><td>${text(verdict.checker)}</td><td class="${wordClass(verdict)}">${verdictWord(verdict.valid)}</td><td>${text(verdict.why ?? suite.guarantee)}</td><td>${stats(verdict)}</td></tr>`,
+      (verdict) =>
+        `<tr><td>${text(suite.suite)}</td><td>${text(verdict.checker)}</td><td class="${wordClass(verdict)}">${verdictWord(verdict.valid)}</td><td>${text(verdict.why ?? suite.guarantee)}</td><td>${stats(verdict)}</td></tr>`,
     ),
   );
-  const troubles = suites.flatMap((suite) => suite.verdicts.filter(({ valid, findings }) => valid !== true || findings.length > 0).map((verdict) => trouble(suite.suite, verdict, history)));
+  const troubles = suites.flatMap((suite) =>
+    suite.verdicts
+      .filter(({ valid, findings }) => valid !== true || findings.length > 0)
+      .map((verdict) => trouble(suite.suite, verdict, history)),
+  );
   return `<h2>What was proven</h2>
 <div class="scroll"><table><thead><tr><th>suite</th><th>checker</th><th>verdict</th><th>guarantee</th><th>looked at</th></tr></thead><tbody>${rows.join("\n")}</tbody></table></div>
 ${[...new Set(troubles)].join("\n")}`;
@@ -69,18 +85,29 @@ function wordClass({ valid }: Verdict): string {
 }
 
 function stats(verdict: Verdict): string {
-  return text(Object.entries(verdict.stats).map(([name, value]) => `${Math.round(value * 10) / 10} ${name}`).join(", "));
+  return text(
+    Object.entries(verdict.stats)
+      .map(([name, value]) => `${Math.round(value * 10) / 10} ${name}`)
+      .join(", "),
+  );
 }
 
 function trouble(suite: string, verdict: Verdict, history: History): string {
   const byId = new Map(history.operations.map((operation) => [operation.op, operation]));
   const line = (id: number, note = "") => {
     const operation = byId.get(id);
-    const when = operation === undefined ? "" : `${seconds(operation.invoked)} to ${operation.returned === undefined ? "never" : seconds(operation.returned)}: `;
+    const when =
+      operation === undefined
+        ? ""
+        : `${seconds(operation.invoked)} to ${operation.returned === undefined ? "never" : seconds(operation.returned)}: `;
     return `<li><code>${text(when + (operation === undefined ? `operation ${id}` : describeOperation(operation)))}</code>${note === "" ? "" : `<br>${text(note)}`}</li>`;
   };
   const findings = verdict.findings.map(
-    (finding) => `<h3 class="${verdict.valid === false ? "violated" : ""}">${text(finding.kind)}</h3><p>${text(finding.message)}</p><ul>${finding.operations.slice(0, 20).map((id) => line(id)).join("\n")}</ul>`,
+    (finding) =>
+      `<h3 class="${verdict.valid === false ? "violated" : ""}">${text(finding.kind)}</h3><p>${text(finding.message)}</p><ul>${finding.operations
+        .slice(0, 20)
+        .map((id) => line(id))
+        .join("\n")}</ul>`,
   );
   const proof = verdict.proof?.kind === "counterexample" ? verdict.proof : undefined;
   const counterexample =
@@ -88,7 +115,10 @@ function trouble(suite: string, verdict: Verdict, history: History): string {
       ? ""
       : `<details open><summary>The longest part that can be explained: ${proof.prefix.length} operations; then none of these can come next</summary>
 <p>State then: <code>${text(proof.state)}</code></p><ol>${proof.stuck.map(({ operation, reason }) => line(operation, reason)).join("\n")}</ol>
-<p>The last operations before it:</p><ol>${proof.prefix.slice(-12).map((id) => line(id)).join("\n")}</ol></details>`;
+<p>The last operations before it:</p><ol>${proof.prefix
+          .slice(-12)
+          .map((id) => line(id))
+          .join("\n")}</ol></details>`;
   return `<h3>${text(suite)}, ${text(verdict.checker)}: <span class="${wordClass(verdict)}">${verdictWord(verdict.valid)}</span></h3>${verdict.why === undefined ? "" : `<p>${text(verdict.why)}</p>`}${findings.join("\n")}${counterexample}`;
 }
 
@@ -100,7 +130,11 @@ function triedSection(run: Run): string {
     const columns = faults.map((fault) => {
       const cell = cells.find((one) => one.suite === suite && one.fault === fault);
       if (cell === undefined) return "<td>not tried</td>";
-      const parts = [cell.confirmed > 0 ? `${cell.confirmed} confirmed` : "", cell.mismatch > 0 ? `${cell.mismatch} mismatched` : "", cell.inconclusive > 0 ? `${cell.inconclusive} inconclusive` : ""].filter((part) => part !== "");
+      const parts = [
+        cell.confirmed > 0 ? `${cell.confirmed} confirmed` : "",
+        cell.mismatch > 0 ? `${cell.mismatch} mismatched` : "",
+        cell.inconclusive > 0 ? `${cell.inconclusive} inconclusive` : "",
+      ].filter((part) => part !== "");
       return `<td class="${cell.conclusive ? "held" : "unknown"}">${text(parts.join(", ") || "none")}</td>`;
     });
     return `<tr><th scope="row">${text(suite)}</th>${columns.join("")}</tr>`;
@@ -124,8 +158,12 @@ function figuresSection(run: Run): string {
   );
   const gaps = availability(run);
   return `<h2>Latency and rate</h2>
-${drawn === undefined ? "<p>No slice was measured.</p>" : `<figure>${drawn.latency}<figcaption>Latency of the slowest kind of operation, milliseconds, log scale; fault windows shaded.</figcaption></figure>
-<figure>${drawn.rate}<figcaption>Operations a second; fault windows shaded.</figcaption></figure>`}
+${
+  drawn === undefined
+    ? "<p>No slice was measured.</p>"
+    : `<figure>${drawn.latency}<figcaption>Latency of the slowest kind of operation, milliseconds, log scale; fault windows shaded.</figcaption></figure>
+<figure>${drawn.rate}<figcaption>Operations a second; fault windows shaded.</figcaption></figure>`
+}
 ${gaps === undefined ? "" : `<p>Longest time without a success: ${seconds(gaps.longestGapNs)} in the whole run${gaps.perFault.length === 0 ? "" : `; by fault: ${text(gaps.perFault.map((one) => `${one.fault} ${seconds(one.longestGapNs)}`).join(", "))}`}.</p>`}
 ${rows.length === 0 ? "" : `<div class="scroll"><table><thead><tr><th>suite</th><th>operation</th><th>outcome</th>${["count", "p50", "p90", "p99", "p99.9", "max"].map((name) => `<th class="number">${name}</th>`).join("")}</tr></thead><tbody>${rows.join("\n")}</tbody></table></div>`}`;
 }
@@ -138,7 +176,10 @@ function environmentSection(run: Run): string {
     ["seed", `${info.seed}`],
     ["seatrial", `${info.seatrial.version}, commit ${info.seatrial.commit}`],
     ...Object.entries(info.versions),
-    ["host", `${info.host.platform}, ${info.host.cpus} processors, ${(info.host.memoryBytes / 2 ** 30).toFixed(1)} GiB, Node ${info.host.node}`],
+    [
+      "host",
+      `${info.host.platform}, ${info.host.cpus} processors, ${(info.host.memoryBytes / 2 ** 30).toFixed(1)} GiB, Node ${info.host.node}`,
+    ],
     ["suites", info.options.suites.join(", ")],
     ["faults", info.options.faults.join(", ") || "none"],
     ["began, ended", `${info.startedAt}, ${info.finishedAt ?? "unfinished"}`],

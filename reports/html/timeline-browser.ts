@@ -148,10 +148,14 @@ export function drawTimeline(host: Host, page: Page): void {
     return best;
   };
 
-  canvas.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    zoom(event.deltaY > 0 ? 1.25 : 0.8, event.offsetX);
-  }, { passive: false });
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      zoom(event.deltaY > 0 ? 1.25 : 0.8, event.offsetX);
+    },
+    { passive: false },
+  );
   canvas.addEventListener("mousemove", (event) => {
     if (event.buttons === 1) return move(-event.movementX / (canvas.clientWidth - left));
     const at = find(event.offsetX, event.offsetY);

@@ -21,32 +21,52 @@ export interface TimelineData {
   readonly outcome: readonly number[];
   readonly text: readonly string[];
   readonly marked: readonly number[];
-  readonly faults: readonly { readonly name: string; readonly on: string; readonly from: number; readonly to: number }[];
+  readonly faults: readonly {
+    readonly name: string;
+    readonly on: string;
+    readonly from: number;
+    readonly to: number;
+  }[];
   /** Microseconds to show first. */
   readonly view: readonly [number, number];
 }
 
 /** A canvas with one lane a client, and the script that draws it; the operations of a counterexample are marked and in view. */
 export function timeline(run: Run, history: History): string {
-  const marked = new Set(run.verdict?.suites.flatMap(({ verdicts }) => verdicts.filter(({ valid }) => valid === false).flatMap(markedOperations)) ?? []);
+  const marked = new Set(
+    run.verdict?.suites.flatMap(({ verdicts }) =>
+      verdicts.filter(({ valid }) => valid === false).flatMap(markedOperations),
+    ) ?? [],
+  );
   const { data, shown, total } = timelineData(run, history, marked);
   if (total === 0) return "<p>No operation was recorded.</p>";
   const json = JSON.stringify(data).replaceAll("<", "\\u003c");
-  const left = shown < total ? ` ${total - shown} of ${total} operations are not drawn here; all are in history.jsonl.` : "";
+  const left =
+    shown < total ? ` ${total - shown} of ${total} operations are not drawn here; all are in history.jsonl.` : "";
   return `<p class="hint">Wheel or + and - to zoom, drag or arrow keys to move, 0 for the whole run, hover for an operation. Solid: ok; hollow: failed; striped and open to the right: in doubt.${escapeMarkup(left)}</p>
 <div id="timeline" class="timeline"><canvas tabindex="0" role="img" aria-label="Operations by client over time, ${shown} operations in ${data.lanes.length} lanes"></canvas><output aria-live="polite"></output></div>
 <script type="application/json" id="timeline-data">${json}</script>
 <script>(${drawTimeline.toString()})(window, document);</script>`;
 }
 
-function markedOperations(verdict: { readonly findings: readonly { readonly operations: readonly number[] }[]; readonly proof?: { readonly kind: string; readonly stuck?: readonly { readonly operation: number }[] } }): number[] {
-  const stuck = verdict.proof?.kind === "counterexample" ? (verdict.proof.stuck ?? []).map(({ operation }) => operation) : [];
+function markedOperations(verdict: {
+  readonly findings: readonly { readonly operations: readonly number[] }[];
+  readonly proof?: { readonly kind: string; readonly stuck?: readonly { readonly operation: number }[] };
+}): number[] {
+  const stuck =
+    verdict.proof?.kind === "counterexample" ? (verdict.proof.stuck ?? []).map(({ operation }) => operation) : [];
   return [...verdict.findings.flatMap(({ operations }) => operations), ...stuck];
 }
 
-export function timelineData(run: Run, history: History, marked: ReadonlySet<number>): { data: TimelineData; shown: number; total: number } {
+export function timelineData(
+  run: Run,
+  history: History,
+  marked: ReadonlySet<number>,
+): { data: TimelineData; shown: number; total: number } {
   const window = windowOf(history, marked);
-  const near = history.operations.filter((operation) => operation.invoked >= window[0] && operation.invoked <= window[1]);
+  const near = history.operations.filter(
+    (operation) => operation.invoked >= window[0] && operation.invoked <= window[1],
+  );
   const chosen = (history.operations.length <= MOST_OPERATIONS ? history.operations : near).slice(0, MOST_OPERATIONS);
   const lanes = laneOf(chosen);
   const kinds: string[] = [];
@@ -67,7 +87,12 @@ export function timelineData(run: Run, history: History, marked: ReadonlySet<num
     outcome: chosen.map(({ outcome }) => (outcome === "ok" ? 0 : outcome === "fail" ? 1 : 2)),
     text: chosen.map(describeOperation),
     marked: chosen.flatMap(({ op }, at) => (marked.has(op) ? [at] : [])),
-    faults: run.injections.map(({ fault, on, injectedAt, healedAt }) => ({ name: fault, on: on.join(", "), from: us(injectedAt), to: us(healedAt) })),
+    faults: run.injections.map(({ fault, on, injectedAt, healedAt }) => ({
+      name: fault,
+      on: on.join(", "),
+      from: us(injectedAt),
+      to: us(healedAt),
+    })),
     view: [us(window[0]), us(window[1])],
   };
   return { data, shown: chosen.length, total: history.operations.length };
@@ -87,7 +112,10 @@ function windowOf(history: History, marked: ReadonlySet<number>): readonly [numb
 }
 
 /** A process retires when its operation ends in doubt; its successor goes on in the same lane, so a lane is a client. */
-function laneOf(operations: readonly Operation[]): { readonly of: ReadonlyMap<number, number>; readonly names: string[] } {
+function laneOf(operations: readonly Operation[]): {
+  readonly of: ReadonlyMap<number, number>;
+  readonly names: string[];
+} {
   const of = new Map<number, number>();
   const names: string[] = [];
   const free: number[] = [];
@@ -103,14 +131,20 @@ function laneOf(operations: readonly Operation[]): { readonly of: ReadonlyMap<nu
 }
 
 function nameOf(input: Json): string {
-  return typeof input === "object" && input !== null && "f" in input && typeof input["f"] === "string" ? input["f"] : "operation";
+  return typeof input === "object" && input !== null && "f" in input && typeof input["f"] === "string"
+    ? input["f"]
+    : "operation";
 }
 
 /** One line: what was asked, what was answered. */
 export function describeOperation({ op, process, node, input, output, outcome, error }: Operation): string {
   const asked = compact(input);
-  const answered = outcome === "ok" ? compact(output ?? null) : `${error?.code ?? outcome}: ${error?.message ?? "no answer"}`;
-  return clip(`#${op} process ${process}${node === undefined ? "" : ` on ${node}`}: ${asked} -> ${outcome === "info" ? "in doubt, " : ""}${answered}`, 400);
+  const answered =
+    outcome === "ok" ? compact(output ?? null) : `${error?.code ?? outcome}: ${error?.message ?? "no answer"}`;
+  return clip(
+    `#${op} process ${process}${node === undefined ? "" : ` on ${node}`}: ${asked} -> ${outcome === "info" ? "in doubt, " : ""}${answered}`,
+    400,
+  );
 }
 
 function compact(value: Json): string {
