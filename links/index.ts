@@ -6,7 +6,6 @@ import type { ProxySpec } from "./server.ts";
 
 export type { ProxySpec } from "./server.ts";
 export type { Rule, RuleAction } from "./rules.ts";
-export type { Counters } from "./connection.ts";
 
 /** The proxies of one run. Disposing ends every connection through them. */
 export interface Links extends AsyncDisposable {

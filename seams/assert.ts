@@ -7,8 +7,3 @@ export class InvariantViolation extends Error {
 export function assert(condition: boolean, invariant: string): asserts condition {
   if (!condition) throw new InvariantViolation(invariant);
 }
-
-/** Marks a branch that the types rule out. */
-export function unreachable(value: never): never {
-  throw new InvariantViolation(`unreachable: ${String(value)}`);
-}

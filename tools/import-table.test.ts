@@ -21,6 +21,7 @@ const planted: readonly (readonly [string, string])[] = [
   ["harness/x.ts", "../reference/a.ts"],
   ["harness/y.ts", "../simulation/a.ts"],
   ["harness/z.ts", "../http2/a.ts"],
+  ["harness/targets/simulation/x.ts", "../../../reference/a.ts"],
   ["faults/x.ts", "../reference/a.ts"],
   ["suites/x.ts", "../reference/a.ts"],
   ["suites/y.ts", "../simulation/a.ts"],
@@ -32,6 +33,7 @@ const planted: readonly (readonly [string, string])[] = [
 const allowed: readonly (readonly [string, string])[] = [
   ["harness/load/ok.ts", "../../http2/a.ts"],
   ["harness/targets/simulation/ok.ts", "../../../simulation/a.ts"],
+  ["harness/targets/simulation/ok2.ts", "../../a.ts"],
   ["suites/ok.ts", "../faults/a.ts"],
   ["suites/ok2.ts", "knossos-ts"],
   ["reference/ok.ts", "../seams/a.ts"],

@@ -1,15 +1,4 @@
 /** The etcd v3 services as a plain table: path, codecs, streaming. Knows no transport; server and clients read the same table. */
-import {
-  CampaignRequest,
-  CampaignResponse,
-  LeaderRequest,
-  LeaderResponse,
-  ProclaimRequest,
-  ProclaimResponse,
-  ResignRequest,
-  ResignResponse,
-} from "./gen/election.ts";
-import { LockRequest, LockResponse, UnlockRequest, UnlockResponse } from "./gen/lock.ts";
 import * as rpc from "./gen/rpc.ts";
 import type { MessageFns } from "./gen/rpc.ts";
 
@@ -96,17 +85,4 @@ export const maintenance = {
   snapshot: serverStream("/etcdserverpb.Maintenance/Snapshot", rpc.SnapshotRequest, rpc.SnapshotResponse),
   moveLeader: unary("/etcdserverpb.Maintenance/MoveLeader", rpc.MoveLeaderRequest, rpc.MoveLeaderResponse),
   downgrade: unary("/etcdserverpb.Maintenance/Downgrade", rpc.DowngradeRequest, rpc.DowngradeResponse),
-} as const;
-
-export const lock = {
-  lock: unary("/v3lockpb.Lock/Lock", LockRequest, LockResponse),
-  unlock: unary("/v3lockpb.Lock/Unlock", UnlockRequest, UnlockResponse),
-} as const;
-
-export const election = {
-  campaign: unary("/v3electionpb.Election/Campaign", CampaignRequest, CampaignResponse),
-  proclaim: unary("/v3electionpb.Election/Proclaim", ProclaimRequest, ProclaimResponse),
-  leader: unary("/v3electionpb.Election/Leader", LeaderRequest, LeaderResponse),
-  observe: serverStream("/v3electionpb.Election/Observe", LeaderRequest, LeaderResponse),
-  resign: unary("/v3electionpb.Election/Resign", ResignRequest, ResignResponse),
 } as const;

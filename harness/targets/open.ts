@@ -6,7 +6,7 @@ import { findBinary } from "./binary.ts";
 import { EndpointsTarget } from "./endpoints-target.ts";
 import { ProcessTarget } from "./process-target.ts";
 
-export { EndpointsTarget, type InitialState } from "./endpoints-target.ts";
+export { EndpointsTarget } from "./endpoints-target.ts";
 
 export interface OpenTargetOptions {
   readonly nodes: number;
