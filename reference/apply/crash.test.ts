@@ -33,7 +33,7 @@ function stateOf(machine: StateMachine): unknown {
     events: mvcc
       .eventsBetween(
         { key: Buffer.from("\0"), rangeEnd: Buffer.from("\0") },
-        Math.max(mvcc.compactRevision + 1, 1),
+        Math.max(mvcc.compactRevision, 1),
         mvcc.currentRevision,
         1000,
       )

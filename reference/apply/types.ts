@@ -60,7 +60,7 @@ export interface MvccReader {
   keyAt(key: Uint8Array, revision: number): KeyValue | undefined;
   /**
    * Revisions from `from` up to `to` inclusive that touch the range, oldest first, at most about `limit` events (whole revisions).
-   * `next` is the revision to go on from. `from` must be above `compactRevision`.
+   * `next` is the revision to go on from. `from` must not be below `compactRevision`; what happened at it is still there.
    */
   eventsBetween(
     range: KeyRange,

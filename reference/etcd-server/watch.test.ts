@@ -182,6 +182,40 @@ test("a compacted start is created, then canceled with the compact revision; a c
   ]);
 });
 
+test("a start at the compacted revision itself is served, with what happened at it but without what was before it", () => {
+  const world = new World();
+  world.write("a", "b");
+  world.write("a", "-b");
+  world.write("a");
+  world.compacted = 3;
+  const stream = world.open();
+  stream.create(create({ rangeEnd: b("c"), startRevision: 3n, prevKv: true }));
+  const answers = drain(stream);
+  expect(answers.some(({ canceled }) => canceled)).toBe(false);
+  expect(
+    answers.flatMap(({ events }) => events.map(({ type, kv, prevKv }) => [type, kv?.modRevision, prevKv?.modRevision])),
+  ).toEqual([
+    [0, 3n, undefined],
+    [1, 3n, undefined],
+    [0, 4n, 3n],
+  ]);
+});
+
+test("a watcher that waits at the compacted revision when the compaction comes goes on; one behind it is canceled", () => {
+  const world = new World();
+  for (let i = 0; i < 5; i++) world.write("a");
+  const stream = world.open();
+  stream.create(create({ watchId: 1n, startRevision: 3n }));
+  stream.create(create({ watchId: 2n, startRevision: 4n }));
+  world.compacted = 4;
+  const answers = drain(stream);
+  expect(told(answers.filter(({ watchId }) => watchId === 2n))).toEqual(["a@4", "a@5", "a@6"]);
+  expect(answers.filter(({ watchId }) => watchId === 1n)).toMatchObject([
+    { created: true },
+    { canceled: true, compactRevision: 4 },
+  ]);
+});
+
 test("progress is told once, when every watcher of the stream has everything", () => {
   const world = new World();
   world.write("a");

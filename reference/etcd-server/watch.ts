@@ -102,8 +102,8 @@ export class WatchHub {
     const reader = this.#reader();
     for (const watcher of stream.lagging) {
       if (stream.full) return false;
-      if (watcher.nextRevision <= reader.compactRevision) {
-        // Its next revision is gone. (etcd's own bound: a start at the compacted revision itself is still served where the store can.)
+      if (watcher.nextRevision < reader.compactRevision) {
+        // What it needs may be gone. Of the compacted revision itself every change is still there, deletions too: that one is served.
         stream.cancelCompacted(watcher, reader.compactRevision);
         continue;
       }

@@ -126,13 +126,14 @@ export class MvccStore {
     return meta && this.read(meta);
   }
 
+  /** `from` may be the compact revision: compaction keeps what happened at it. */
   eventsBetween(
     range: KeyRange,
     from: number,
     to: number,
     limit: number,
   ): { revisions: readonly RevisionEvents[]; next: Revision } {
-    assert(from > this.#compacted, "events below the compact revision are gone");
+    assert(from >= this.#compacted, "events below the compact revision are gone");
     return this.log.between(this.backend, spanOf(range), from, Math.min(to, this.#current), limit);
   }
 
