@@ -19,6 +19,8 @@ import { WalError } from "./wal/error.ts";
 
 /** A leader has so long to hand over before this member stops anyway: the whole stop stays under a second and a half. */
 const HAND_OVER_MS = 800;
+/** etcd's backend-batch-interval. What a crash forgets of the database, the log still has. */
+const BACKEND_FLUSH_MS = 100;
 
 export interface RunOptions {
   /** Aborted when the process is asked to stop. */
@@ -84,7 +86,7 @@ export async function runStore(flags: StoreFlags, options: RunOptions): Promise<
       random: systemRandom(),
       disk: faults?.disk ?? nodeDisk,
       network: peers,
-      backend: lmdbBackend(`${flags.dataDir}/member/db`),
+      backend: lmdbBackend(`${flags.dataDir}/member/db`, { clock, forMs: BACKEND_FLUSH_MS }),
     });
   } catch (error) {
     close();

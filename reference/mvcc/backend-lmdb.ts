@@ -2,6 +2,7 @@ import { mkdir, open as openFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { open as openLmdb, type RootDatabase } from "lmdb";
 import { assert } from "../../seams/assert.ts";
+import type { Clock } from "../../seams/clock.ts";
 import type { Backend, BackendFactory, BackendWrite, Bucket } from "./backend.ts";
 import { byText } from "./btree.ts";
 import { keyText } from "./key-text.ts";
@@ -15,12 +16,22 @@ const RESTORING = "restoring.mdb";
 const MAP_BYTES = 1024 * 1024 * 1024;
 const RESTORE_BATCH = 10_000;
 
+/** Commits that gather longer than this, or are more, go to the disk whoever waits: bounds memory and the length of a replay. */
+const MAX_GATHERED_WRITES = 10_000;
+const MAX_GATHERED_BYTES = 8 * 1024 * 1024;
+
+/** How long commits gather before they share one transaction. Without it each transaction begins as soon as the last one ended. */
+export interface Gathering {
+  readonly clock: Pick<Clock, "sleep">;
+  readonly forMs: number;
+}
+
 /**
  * A backend in one LMDB file under `directory`, all buckets in one tree (an empty one takes four pages).
  * A commit goes into memory at once and to LMDB in the background; `flushed` resolves when the transaction that holds it is synced.
  * docs/decisions/0002-backend-durability.md says why.
  */
-export function lmdbBackend(directory: string): BackendFactory {
+export function lmdbBackend(directory: string, gathering?: Gathering): BackendFactory {
   const path = join(directory, FILE);
   return {
     async open() {
@@ -28,7 +39,7 @@ export function lmdbBackend(directory: string): BackendFactory {
       await removeDatabase(join(directory, RESTORING));
       const root = openRoot(path);
       await syncDirectory(directory);
-      return new LmdbBackend(root);
+      return new LmdbBackend(root, gathering);
     },
     async restore(stream) {
       await mkdir(directory, { recursive: true });
@@ -120,6 +131,9 @@ interface Flush {
 
 class LmdbBackend implements Backend {
   readonly #root: Root;
+  readonly #gathering: Gathering | undefined;
+  /** Aborted when commits have gathered enough. */
+  #hurry = new AbortController();
   /** Committed since the transaction under way began. */
   #pending: Overlay = new Map();
   #pendingBytes = 0;
@@ -130,12 +144,14 @@ class LmdbBackend implements Backend {
   #last: Promise<void> = Promise.resolve();
   /** The background work; it never rejects. */
   #flushes: Promise<void> = Promise.resolve();
+  #running = false;
   #failed = false;
   #closed = false;
   #size: { allocated: number; inUse: number } | undefined;
 
-  constructor(root: Root) {
+  constructor(root: Root, gathering: Gathering | undefined) {
     this.#root = root;
+    this.#gathering = gathering;
   }
 
   commit(batch: readonly BackendWrite[]): { readonly flushed: Promise<void> } {
@@ -148,13 +164,28 @@ class LmdbBackend implements Backend {
     // A commit of nothing waits for those before it.
     if (batch.length > 0) this.#last = this.#next.done;
     const flushed = this.#last;
-    if (this.#flushing === undefined && !this.#failed) this.#flushes = this.#flush();
+    if (this.#full) this.#hurry.abort();
+    if (!this.#running && !this.#failed) this.#flushes = this.#flush();
     return { flushed };
+  }
+
+  get #full(): boolean {
+    return this.#pending.size >= MAX_GATHERED_WRITES || this.#pendingBytes >= MAX_GATHERED_BYTES;
+  }
+
+  /** Lets commits gather: a transaction of its own for each would fight with the log for the disk. */
+  async #gather(): Promise<void> {
+    if (this.#gathering === undefined || this.#full || this.#closed) return;
+    this.#hurry = new AbortController();
+    // Being hurried is no failure.
+    await this.#gathering.clock.sleep(this.#gathering.forMs, this.#hurry.signal).catch(() => undefined);
   }
 
   /** Writes all that is pending as one transaction, then what came meanwhile: commits wait for the disk together. */
   async #flush(): Promise<void> {
+    this.#running = true;
     while (this.#pending.size > 0) {
+      await this.#gather();
       const flush = this.#next;
       const writes = this.#pending;
       this.#flushing = writes;
@@ -178,6 +209,7 @@ class LmdbBackend implements Backend {
       this.#size = undefined;
       flush.resolve();
     }
+    this.#running = false;
   }
 
   get(bucket: Bucket, key: Uint8Array): Uint8Array | undefined {
@@ -255,6 +287,7 @@ class LmdbBackend implements Backend {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#hurry.abort();
     await this.#flushes;
     await this.#root.close();
   }

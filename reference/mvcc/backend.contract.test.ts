@@ -2,23 +2,25 @@ import { copyFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lmdbBackend } from "./backend-lmdb.ts";
+import { systemClock } from "../../seams/node/clock.ts";
+import { type Gathering, lmdbBackend } from "./backend-lmdb.ts";
 import { memoryBackend } from "./backend-memory.ts";
 import { type BackendPlace, backendContract } from "./backend.contract.ts";
 import type { Backend } from "./backend.ts";
 
 backendContract("memory", async () => ({ factory: memoryBackend(), dispose: async () => {} }));
 
-backendContract("lmdb", lmdbPlace);
+backendContract("lmdb", () => lmdbPlace());
+backendContract("lmdb, gathering", () => lmdbPlace({ clock: systemClock, forMs: 5 }));
 
-async function lmdbPlace(): Promise<BackendPlace> {
+async function lmdbPlace(gathering?: Gathering): Promise<BackendPlace> {
   const directories = [await mkdtemp(join(tmpdir(), "seatrial-lmdb-"))];
   const opened: Backend[] = [];
   const current = (): string => directories.at(-1) as string;
   return {
     factory: {
       async open() {
-        const backend = await lmdbBackend(current()).open();
+        const backend = await lmdbBackend(current(), gathering).open();
         opened.push(backend);
         return backend;
       },
