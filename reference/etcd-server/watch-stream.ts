@@ -125,9 +125,10 @@ export class WatchStream {
     this.#push({ revision: this.#hub.revision, watchId: id, canceled: true, events: [] }, 0);
   }
 
+  /** Its header names no revision, as etcd's does not: nothing is vouched for but the compaction. */
   cancelCompacted(watcher: Watcher, compactRevision: number): void {
     this.#remove(watcher);
-    this.#push({ revision: this.#hub.revision, watchId: watcher.id, canceled: true, compactRevision, events: [] }, 0);
+    this.#push({ revision: 0, watchId: watcher.id, canceled: true, compactRevision, events: [] }, 0);
   }
 
   /** Answered once, when every watcher of the stream has been handed everything up to the revision it names. */

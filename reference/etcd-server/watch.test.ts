@@ -168,17 +168,18 @@ test("a compacted start is created, then canceled with the compact revision; a c
   stream.cancel(1234n);
   world.write("a");
   expect(
-    drain(stream).map(({ watchId, created, canceled, compactRevision }) => [
+    drain(stream).map(({ watchId, created, canceled, compactRevision, revision }) => [
       watchId,
       created,
       canceled,
       compactRevision,
+      revision,
     ]),
   ).toEqual([
-    [0n, true, undefined, undefined],
-    [9n, true, undefined, undefined],
-    [9n, undefined, true, undefined],
-    [0n, undefined, true, 4],
+    [0n, true, undefined, undefined, 6],
+    [9n, true, undefined, undefined, 6],
+    [9n, undefined, true, undefined, 6],
+    [0n, undefined, true, 4, 0],
   ]);
 });
 
