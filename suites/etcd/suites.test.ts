@@ -6,6 +6,7 @@ import { seededRandom } from "../../seams/random.ts";
 import { defaultSuites, suiteCatalogue } from "../index.ts";
 import { kv } from "./kv.ts";
 import { lock } from "./lock.ts";
+import { watchCompacted } from "./watch-compacted.ts";
 import { watch } from "./watch.ts";
 
 interface Script {
@@ -152,6 +153,24 @@ test("the last reads of the watches begin at the first revision that is left", a
     ["n3", 1],
     ["n3", 61],
   ]);
+});
+
+test("a watch begins at the very revision that was compacted at, or where somebody else compacted since", async () => {
+  let revision = 10;
+  const { context, inputs, watches } = scripted(
+    {
+      answer: (input) => ("revision" in input ? undefined : put(++revision)),
+      stream: (input) =>
+        (input.startRevision ?? 0) < 90
+          ? [{ revision: 0, canceled: true, compactRevision: 90, events: [] }]
+          : [{ revision: 95, events: [event("watch-compacted/0/b", 95)] }],
+    },
+    8,
+  );
+  await watchCompacted.work(context, 0);
+  const compacted = inputs.flatMap((input) => (input.f === "compact" ? [input] : []));
+  expect(compacted[0]).toEqual({ f: "compact", revision: 12, physical: true });
+  expect(watches.slice(0, 2).map(({ input }) => input.startRevision)).toEqual([12, 90]);
 });
 
 test("the lock's fence: every guarded write compares the token that was handed out, and carries it", async () => {

@@ -2,6 +2,7 @@ import type { WatchInput, WatchMessage } from "knossos-ts";
 import { prefixEnd } from "../../harness/generators/kv.ts";
 import type { RecordingSession, Suite, WorkloadContext } from "../../harness/suite.ts";
 import { moveOn, pick, sessionAnywhere } from "./client.ts";
+import { readUpTo } from "./read-up-to.ts";
 import { revisionOf } from "./seen.ts";
 import { judgeWatches } from "./whole-history.ts";
 
@@ -16,7 +17,6 @@ const VIEWS: readonly WatchInput[] = [
 ];
 /** A watcher stays on a stream for up to this long before it leaves by itself and resumes on another member. */
 const LONGEST_STAY_MS = 4_000;
-const LAST_EVENTS_MS = 5_000;
 
 export const watch: Suite = {
   name: "etcd/watch",
@@ -115,8 +115,8 @@ async function followOnce(
 }
 
 /**
- * Where a watcher begins whose past was compacted. The compacted revision itself may be asked for, but etcd before 3.5.19 has
- * forgotten the deletions that were made at it.
+ * Where a watcher begins whose past was compacted: behind it. The compacted revision itself may be asked for, but etcd before 3.4.34
+ * and 3.5.16 has forgotten the deletions that were made at it: `etcd/watch-compacted` goes there.
  */
 function afterCompaction(compactRevision: number): number {
   return compactRevision + 1;
@@ -140,33 +140,12 @@ async function finish(context: WorkloadContext): Promise<void> {
   const end = revisionOf(mark.output);
   for (const node of context.nodes) {
     await using session = context.session(node);
-    let from: number | undefined = 1;
-    while (from !== undefined) from = await readUpTo(context, session, from, end);
-  }
-}
-
-/** Resolves to the revision to begin at instead if that one was compacted. */
-async function readUpTo(
-  context: WorkloadContext,
-  session: RecordingSession,
-  startRevision: number,
-  end: number,
-): Promise<number | undefined> {
-  const over = new AbortController();
-  const timer = new AbortController();
-  context.clock.sleep(LAST_EVENTS_MS, timer.signal).then(
-    () => over.abort(),
-    () => undefined,
-  );
-  try {
-    const input: WatchInput = { f: "watch", key: PREFIX, rangeEnd: prefixEnd(PREFIX), prevKv: true, startRevision };
-    for await (const message of session.watch(input, over.signal).messages) {
-      if (message.compactRevision !== undefined && message.compactRevision > startRevision)
-        return afterCompaction(message.compactRevision);
-      if ((message.events.at(-1)?.kv.modRevision ?? 0) >= end) return undefined;
+    let startRevision = 1;
+    for (;;) {
+      const all = { f: "watch", key: PREFIX, rangeEnd: prefixEnd(PREFIX), prevKv: true, startRevision } as const;
+      const compacted = await readUpTo(context, session, all, end);
+      if (compacted === undefined) break;
+      startRevision = afterCompaction(compacted);
     }
-    return undefined;
-  } finally {
-    timer.abort();
   }
 }
