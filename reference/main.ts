@@ -2,6 +2,7 @@ import { createServer as createTcpServer } from "node:net";
 import { systemClock } from "../seams/node/clock.ts";
 import { nodeDisk } from "../seams/node/disk.ts";
 import { systemRandom } from "../seams/node/random.ts";
+import { afterInput } from "../seams/node/turn.ts";
 import type { MemberConfig, MemberSpec } from "./etcd-server/config.ts";
 import { StartError } from "./etcd-server/config.ts";
 import { clusterId, memberId } from "./etcd-server/cluster-id.ts";
@@ -86,6 +87,7 @@ export async function runStore(flags: StoreFlags, options: RunOptions): Promise<
       random: systemRandom(),
       disk: faults?.disk ?? nodeDisk,
       network: peers,
+      afterInput,
       backend: lmdbBackend(`${flags.dataDir}/member/db`, { clock, forMs: BACKEND_FLUSH_MS }),
     });
   } catch (error) {

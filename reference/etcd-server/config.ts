@@ -53,6 +53,8 @@ export interface MemberSeams {
   readonly random: Random;
   readonly backend: BackendFactory;
   readonly log: Log;
+  /** Calls back when what has arrived by now has been handed over, so that one turn serves it all. Without it, at the end of the microtask. */
+  readonly afterInput?: (act: () => void) => void;
   /** The core and the state machine may be wrapped (planted bugs); the product passes neither. */
   readonly makeRaft?: (config: RaftConfig) => RaftCore;
   readonly makeStateMachine?: (backend: Backend) => StateMachine;

@@ -66,6 +66,8 @@ export class Member {
   #machine: StateMachine | undefined;
   #receiving: Disposable | undefined;
   #committed: Entry[] = [];
+  /** Their promises are durable: they go out in the next turn, by one write with what that turn sends. */
+  readonly #unsent: Message[] = [];
   #scheduled = false;
   #gathering = false;
   #cleaning = false;
@@ -356,13 +358,16 @@ export class Member {
   #schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    void Promise.resolve().then(() => {
+    const act = () => {
       this.#scheduled = false;
       this.#guard(() => this.#turn());
-    });
+    };
+    if (this.seams.afterInput) this.seams.afterInput(act);
+    else void Promise.resolve().then(act);
   }
 
   #turn(): void {
+    for (const message of this.#unsent.splice(0)) this.#send(message);
     this.#feed();
     if (this.#leader !== NOBODY) this.#reads.start();
     for (let ready = this.#raft.ready(); ready !== undefined && !this.#stopped; ready = this.#raft.ready())
@@ -415,7 +420,7 @@ export class Member {
   }): void {
     this.#guard(() => {
       if (step.last) this.#raft.persisted(step.last.index, step.last.term);
-      for (const message of step.afterPersist) this.#send(message);
+      this.#unsent.push(...step.afterPersist);
     });
     this.#schedule();
   }
