@@ -13,6 +13,11 @@ export class Budget {
     this.#deadline = this.#began + timeLimitMs;
   }
 
+  /** A budget with this share of what is left. */
+  share(part: number): Budget {
+    return part >= 1 ? this : new Budget(this.remainingMs * part, this.#now);
+  }
+
   get spent(): boolean {
     return this.#now() > this.#deadline;
   }

@@ -1,4 +1,5 @@
 import type { EtcdAnswer, EtcdCompare, EtcdDelete, EtcdKv, EtcdPut, EtcdRange, EtcdRangeAnswer, EtcdRequest, EtcdTxn } from "../models/etcd-types.ts";
+import type { Touched } from "./eligibility.ts";
 import { compareUtf8, inRange } from "./order.ts";
 import { matchRange, matchKv, showKv } from "./match.ts";
 
@@ -16,8 +17,10 @@ export interface EtcdView {
 /** undefined = deleted. All changes of one request share one revision: the view's + 1. */
 export type Changes = Map<string, EtcdKv | undefined>;
 
-/** What a request did, or why it could not have answered as it did. */
-export type Effect = { readonly changes: Changes; readonly impossible?: undefined } | { readonly changes?: undefined; readonly impossible: string };
+/** What a request did, or why it could not have answered as it did, and what of the store would have to be otherwise. */
+export type Effect =
+  | { readonly changes: Changes; readonly impossible?: undefined; readonly touched?: undefined }
+  | { readonly changes?: undefined; readonly impossible: string; readonly touched: Touched };
 
 /**
  * etcd's apply of one KV request, checked against the answer where there is one (absent: any answer).
@@ -25,8 +28,9 @@ export type Effect = { readonly changes: Changes; readonly impossible?: undefine
  */
 export function evaluate(view: EtcdView, request: EtcdRequest, answer: EtcdAnswer | undefined): Effect {
   const changes: Changes = new Map();
-  const impossible = new Evaluation(view, changes).request(request, answer, undefined);
-  return impossible === undefined ? { changes } : { impossible };
+  const evaluation = new Evaluation(view, changes);
+  const impossible = evaluation.request(request, answer, undefined);
+  return impossible === undefined ? { changes } : { impossible, touched: evaluation.touched };
 }
 
 /** Which branch each txn of a tree takes. */
@@ -38,6 +42,8 @@ interface Path {
 class Evaluation {
   readonly #view: EtcdView;
   readonly #changes: Changes;
+  /** What the part that failed looked at. Parts before it, and the branch taken, agree with the answer as they are. */
+  touched: Touched = { ranges: [], leases: [] };
   constructor(view: EtcdView, changes: Changes) {
     this.#view = view;
     this.#changes = changes;
@@ -45,6 +51,7 @@ class Evaluation {
 
   request(request: EtcdRequest, answer: EtcdAnswer | undefined, path: Path | undefined): string | undefined {
     if (answer !== undefined && answer.f !== request.f) return `a ${request.f} was answered as a ${answer.f}`;
+    if (request.f !== "txn") this.touched = { ranges: [request], leases: request.f === "put" && request.lease !== undefined ? [request.lease] : [] };
     switch (request.f) {
       case "put":
         return this.#put(request, answer as Extract<EtcdAnswer, { f: "put" }> | undefined);
@@ -119,11 +126,15 @@ class Evaluation {
 
   #txn(request: EtcdTxn, answer: Extract<EtcdAnswer, { f: "txn" }> | undefined, path: Path): string | undefined {
     if (answer !== undefined && answer.succeeded !== path.succeeded) {
+      this.touched = { ranges: request.compare, leases: [] };
       const told = answer.succeeded ? "succeeded" : "failed";
       return `txn answered that its compare ${told}, but ${describeCompares(this.#view, request)}`;
     }
     const branch = path.succeeded ? request.success : request.failure;
-    if (answer !== undefined && answer.answers.length !== branch.length) return `txn answered ${answer.answers.length} parts, but the branch taken has ${branch.length}`;
+    if (answer !== undefined && answer.answers.length !== branch.length) {
+      this.touched = { ranges: request.compare, leases: [] };
+      return `txn answered ${answer.answers.length} parts, but the branch taken has ${branch.length}`;
+    }
     for (let i = 0; i < branch.length; i++) {
       const part = branch[i] as EtcdRequest;
       const wrong = this.request(part, answer?.answers[i], part.f === "txn" ? path.nested.get(part) : undefined);

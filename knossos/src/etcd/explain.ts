@@ -1,15 +1,19 @@
 import type { Budget } from "../budget.ts";
-import type { EtcdAnswer, EtcdInput, EtcdKv, EtcdRequest } from "../models/etcd-types.ts";
+import type { EtcdAnswer, EtcdKv } from "../models/etcd-types.ts";
+import { addFrom, highest, setBit } from "./bits.ts";
+import type { Bits } from "./bits.ts";
+import type { Choice, Option } from "./choices.ts";
+import { Choices } from "./choices.ts";
+import type { Touched } from "./eligibility.ts";
+import { Eligibility, leasesOf } from "./eligibility.ts";
 import type { Changes } from "./evaluate.ts";
 import { evaluate } from "./evaluate.ts";
-import type { Facts, Need } from "./facts.ts";
-import { matchKv } from "./match.ts";
+import type { Facts } from "./facts.ts";
 import { inRange } from "./order.ts";
 import type { Candidate, EtcdProblem } from "./problem.ts";
-import { deletesRanges } from "./problem.ts";
 import type { Deadlines } from "./realtime.ts";
 import type { EtcdOperation } from "./requests.ts";
-import { isRequest, possible } from "./requests.ts";
+import { isRequest } from "./requests.ts";
 import { Timeline } from "./timeline.ts";
 
 /** What watchers saw: a second opinion on every revision that they cover. */
@@ -30,30 +34,30 @@ export interface Failure {
 }
 
 export type Explanation =
-  | { readonly result: "explained"; readonly order: readonly number[]; readonly timeline: Timeline; readonly steps: number; readonly gaps: number }
+  | { readonly result: "explained"; readonly order: readonly number[]; readonly steps: number; readonly gaps: number }
   /** `certain`: every way to fill the missing revisions was tried. */
   | { readonly result: "refuted"; readonly failure: Failure; readonly certain: boolean; readonly steps: number }
   | { readonly result: "budget"; readonly failure: Failure | undefined; readonly steps: number };
 
-type Touches = (key: string) => boolean;
-
-interface Option {
-  /** undefined: a foreign writer. */
-  readonly candidate: number | undefined;
-  readonly changes: Changes;
+export interface ExplainOptions {
+  readonly facts: Facts;
+  readonly deadlines: Deadlines;
+  /** Revisions that no acknowledged write made, ascending. */
+  readonly gaps: readonly number[];
+  readonly top: number;
+  /** Hold serializable ranges to it too. */
+  readonly serializable: boolean;
+  readonly observer?: Observer;
+  readonly budget: Budget;
 }
 
-interface Frame {
+/** A missing revision and the ways to fill it. The n-th missing revision opens the n-th frame. */
+interface Frame extends Choice {
   readonly revision: number;
   readonly mark: number;
   readonly orderLength: number;
-  readonly options: readonly Option[];
   next: number;
   current: Option | undefined;
-  /** Frames whose other choices might mend what failed under this one. */
-  readonly conflicts: Set<number>;
-  /** Keys on which it depended that other candidates do not fit here. */
-  readonly rejected: readonly Touches[];
 }
 
 interface Setback {
@@ -61,122 +65,56 @@ interface Setback {
   readonly reason: string;
   readonly operations: readonly number[];
   readonly streams?: readonly number[];
-  readonly touches: Touches;
+  readonly touched: Touched;
 }
+
+/** Steps between two looks at the clock. */
+const STEPS_PER_LOOK = 64;
 
 /**
  * Walks the revisions upwards. Where an acknowledged write made the revision there is nothing to choose; where nobody says who did,
  * each operation in doubt, lease expiry or (if there are any) foreign writer that fits is tried, with conflict-directed backjumping
- * (Prosser 1993): a failure that concerns some keys only goes back to a choice that can touch those keys.
- * Every answer on the way is evaluated in full, so an explanation is a verified order.
+ * (Prosser 1993): a failure that concerns some keys goes back to the last choice that has a say in those keys, and what was seen of a key
+ * cuts off everything before. Every answer on the way is evaluated in full, so an explanation is a verified order.
  */
 export class Explainer {
   readonly #problem: EtcdProblem;
-  readonly #facts: Facts;
-  readonly #deadlines: Deadlines;
-  readonly #observer: Observer | undefined;
-  readonly #budget: Budget;
-  readonly #top: number;
+  readonly #options: ExplainOptions;
   readonly #timeline: Timeline;
+  readonly #eligibility: Eligibility;
+  readonly #choices: Choices;
   readonly #slots: ReadonlyMap<number, readonly EtcdOperation[]>;
   readonly #serializable = new Map<number, EtcdOperation[]>();
-  readonly #eligible = new Map<number, { readonly candidates: readonly number[]; readonly keys: ReadonlySet<string>; readonly all: boolean }>();
-  readonly #needsAt = new Map<number, { readonly need: Need; readonly later: number }[]>();
   readonly #usedBy: (number | undefined)[];
   readonly #order: number[] = [];
   readonly #frames: Frame[] = [];
-  readonly #gaps: readonly number[];
   #deepest: Failure | undefined;
   #steps = 0;
 
-  constructor(problem: EtcdProblem, options: { readonly facts: Facts; readonly deadlines: Deadlines; readonly gaps: readonly number[]; readonly top: number; readonly serializable: boolean; readonly observer?: Observer; readonly budget: Budget }) {
+  constructor(problem: EtcdProblem, options: ExplainOptions) {
+    const { facts, deadlines, gaps } = options;
     this.#problem = problem;
-    this.#facts = options.facts;
-    this.#deadlines = options.deadlines;
-    this.#observer = options.observer;
-    this.#budget = options.budget;
-    this.#top = options.top;
-    this.#gaps = options.gaps;
+    this.#options = options;
     this.#timeline = new Timeline(problem.keys, problem.initial);
+    this.#eligibility = new Eligibility(problem, facts, deadlines, gaps);
+    this.#choices = new Choices({ problem, facts, deadlines, eligibility: this.#eligibility, gaps }, this.#timeline);
     this.#usedBy = problem.candidates.map(() => undefined);
     this.#slots = sortSlots(problem);
-    if (options.serializable) {
-      for (const operation of problem.serializable) {
-        const revision = operation.output?.revision ?? 0;
-        const list = this.#serializable.get(revision);
-        if (list === undefined) this.#serializable.set(revision, [operation]);
-        else list.push(operation);
-      }
+    if (!options.serializable) return;
+    for (const operation of problem.serializable) {
+      const revision = operation.output?.revision ?? 0;
+      const list = this.#serializable.get(revision);
+      if (list === undefined) this.#serializable.set(revision, [operation]);
+      else list.push(operation);
     }
-    for (const gap of this.#gaps) this.#eligible.set(gap, this.#eligibleAt(gap));
-    this.#placeNeeds();
-  }
-
-  /** Candidates that no answer and no clock rules out at this gap, whatever the other gaps hold. */
-  #eligibleAt(gap: number): { readonly candidates: readonly number[]; readonly keys: ReadonlySet<string>; readonly all: boolean } {
-    const keys = new Set<string>();
-    const chosen: number[] = [];
-    let all = this.#problem.foreignWriters;
-    const deadline = this.#deadlines.of(gap);
-    this.#problem.candidates.forEach((candidate, index) => {
-      if (candidate.invoked > deadline || (candidate.only !== undefined && candidate.only !== gap) || !this.#fits(candidate, gap)) return;
-      chosen.push(index);
-      for (const key of candidate.writes) keys.add(key);
-      if (deletesRanges(candidate.input)) all = true;
-    });
-    return { candidates: chosen, keys, all };
-  }
-
-  #fits(candidate: Candidate, gap: number): boolean {
-    for (const key of this.#facts.requiredPuts(gap)) if (!candidate.writes.has(key)) return false;
-    const { input } = candidate;
-    if (input.f === "put") return this.#facts.allowsPut(input.key, gap, input.ignoreValue === true ? undefined : input.value);
-    if (input.f === "delete" && !deletesRanges(input)) return this.#facts.allowsDelete(input.key, gap);
-    if (input.f === "lease-revoke") return [...candidate.writes].some((key) => this.#facts.allowsDelete(key, gap));
-    if (input.f === "txn") return this.#branchFits(input.success, gap) || this.#branchFits(input.failure, gap);
-    return true;
-  }
-
-  #branchFits(branch: readonly EtcdRequest[], gap: number): boolean {
-    if (branch.some((request) => request.f === "txn")) return true;
-    const puts = new Set<string>();
-    for (const request of branch) {
-      if (request.f !== "put") continue;
-      if (!this.#facts.allowsPut(request.key, gap, request.ignoreValue === true ? undefined : request.value)) return false;
-      puts.add(request.key);
-    }
-    for (const key of this.#facts.requiredPuts(gap)) if (!puts.has(key)) return false;
-    return puts.size > 0 || branch.some((request) => request.f === "delete");
-  }
-
-  #placeNeeds(): void {
-    for (const need of this.#facts.needs) {
-      const where = this.#gaps.filter((gap) => gap > need.from && gap < need.to && this.#mayTouch(gap, (key) => key === need.key));
-      where.forEach((gap, index) => {
-        const entry = { need, later: where.length - index - 1 };
-        const list = this.#needsAt.get(gap);
-        if (list === undefined) this.#needsAt.set(gap, [entry]);
-        else list.push(entry);
-      });
-    }
-  }
-
-  #mayTouch(gap: number, touches: Touches): boolean {
-    const eligible = this.#eligible.get(gap);
-    if (eligible === undefined) return false;
-    if (eligible.all) return true;
-    for (const key of eligible.keys) if (touches(key)) return true;
-    return false;
   }
 
   run(): Explanation {
     let revision = this.#problem.initial.revision;
     let setback = this.#checkSlot(revision);
     while (true) {
-      if ((++this.#steps & 255) === 0 && this.#budget.spent) return { result: "budget", failure: this.#deepest, steps: this.#steps };
-      if (setback === undefined && revision === this.#top) {
-        return { result: "explained", order: this.#order, timeline: this.#timeline, steps: this.#steps, gaps: this.#gaps.length };
-      }
+      if (++this.#steps % STEPS_PER_LOOK === 0 && this.#options.budget.spent) return { result: "budget", failure: this.#deepest, steps: this.#steps };
+      if (setback === undefined && revision === this.#options.top) return { result: "explained", order: this.#order, steps: this.#steps, gaps: this.#options.gaps.length };
       if (setback === undefined) {
         revision++;
         const writer = this.#problem.writers.get(revision);
@@ -184,10 +122,12 @@ export class Explainer {
           setback = this.#write(writer, revision) ?? this.#checkSlot(revision);
           continue;
         }
-        this.#frames.push(this.#openFrame(revision));
+        this.#frames.push({ ...this.#choices.at(revision, this.#usedBy), revision, mark: this.#timeline.mark(), orderLength: this.#order.length, next: 0, current: undefined });
       } else {
         this.#note(revision, setback);
-        if (!this.#jumpBack(this.#relevant(setback.touches))) return this.#refuted();
+        const conflicts = this.#eligibility.relevant(setback.touched.ranges, revision);
+        this.#addEndsOf(setback.touched.leases, conflicts);
+        if (!this.#jumpBack(conflicts)) return this.#refuted();
       }
       const next = this.#nextOption();
       if (next === undefined) return this.#refuted();
@@ -198,37 +138,30 @@ export class Explainer {
 
   #refuted(): Explanation {
     const failure = this.#deepest ?? { revision: 0, kind: "nonlinearizable", reason: "no order explains the answers", operations: [], prefix: [], state: "" };
-    return { result: "refuted", failure, certain: !this.#problem.foreignWriters || this.#gaps.length === 0, steps: this.#steps };
+    // What foreign writers may have done is guessed, not enumerated.
+    return { result: "refuted", failure, certain: !this.#problem.foreignWriters || this.#options.gaps.length === 0, steps: this.#steps };
   }
 
-  /** Frames that have, or might have had, a choice which touches these keys. */
-  #relevant(touches: Touches): Set<number> {
-    const found = new Set<number>();
-    if (this.#problem.foreignWriters) return found;
+  /** Where a lease that should exist was ended: only another choice there can keep it. */
+  #addEndsOf(leases: readonly string[], conflicts: Bits): void {
+    if (leases.length === 0) return;
     this.#frames.forEach((frame, index) => {
-      if (this.#mayTouch(frame.revision, touches)) found.add(index);
+      const input = frame.current?.candidate === undefined ? undefined : this.#problem.candidates[frame.current.candidate]?.input;
+      if (input?.f === "lease-revoke" && leases.includes(input.id)) setBit(conflicts, index);
     });
-    return found;
   }
 
   /** Drops the frames above the youngest that can matter. False: none can. */
-  #jumpBack(conflicts: Set<number>): boolean {
+  #jumpBack(conflicts: Bits): boolean {
     // With foreign writers every revision may have touched every key: plain backtracking, without the sets.
-    const target = this.#problem.foreignWriters ? this.#frames.length - 1 : Math.max(-1, ...conflicts);
-    if (target < 0) {
-      this.#frames.length = 0;
-      return false;
+    const target = this.#problem.foreignWriters ? this.#frames.length - 1 : highest(conflicts, this.#frames.length);
+    if (target < 0) return false;
+    while (this.#frames.length - 1 > target) {
+      const frame = this.#frames.pop() as Frame;
+      if (frame.current?.candidate !== undefined) this.#usedBy[frame.current.candidate] = undefined;
     }
-    while (this.#frames.length - 1 > target) this.#closeTop();
-    const frame = this.#frames[target] as Frame;
-    conflicts.delete(target);
-    for (const index of conflicts) frame.conflicts.add(index);
+    addFrom((this.#frames[target] as Frame).conflicts, conflicts, 0);
     return true;
-  }
-
-  #closeTop(): void {
-    const frame = this.#frames.pop() as Frame;
-    if (frame.current?.candidate !== undefined) this.#usedBy[frame.current.candidate] = undefined;
   }
 
   /** Takes the next choice of the top frame, or of an older one that matters where the top has none left. */
@@ -248,178 +181,64 @@ export class Explainer {
       }
       if (frame.options.length === 0) this.#note(frame.revision, this.#nobody(frame.revision));
       this.#frames.pop();
-      for (const touches of frame.rejected) for (const index of this.#relevant(touches)) frame.conflicts.add(index);
+      for (const rejected of frame.rejected) {
+        this.#eligibility.addRelevantTo(frame.conflicts, rejected, frame.revision);
+        this.#addEndsOf(leasesOf((this.#problem.candidates[rejected] as Candidate).input), frame.conflicts);
+      }
       if (!this.#jumpBack(frame.conflicts)) return undefined;
     }
   }
 
   #take(revision: number, option: Option): Setback | undefined {
     const candidate = option.candidate === undefined ? undefined : this.#problem.candidates[option.candidate];
-    if (candidate !== undefined) this.#grantDoubtful(candidate.input, revision);
+    if (candidate !== undefined) this.#order.push(...this.#choices.grantDoubtful(candidate.input, revision));
     this.#timeline.commit(option.changes);
     if (candidate?.input.f === "lease-revoke") this.#timeline.revoke(candidate.input.id);
     if (candidate?.operation !== undefined) this.#order.push(candidate.operation.op);
-    return this.#observe(revision, option.changes, candidate?.operation) ?? this.#checkSlot(revision);
+    return this.#compare(revision, option.changes, candidate?.operation) ?? this.#checkSlot(revision);
   }
 
   #nobody(revision: number): Setback {
-    const required = [...this.#facts.requiredPuts(revision)];
+    const required = [...this.#options.facts.requiredPuts(revision)];
     const what = required.length === 0 ? "" : ` (it put ${required.join(", ")})`;
-    const doubt = this.#problem.candidates.length;
     return {
       kind: "unexplained-revision",
-      reason: `revision ${revision} was reached${what}, but no acknowledged operation made it and none of the ${doubt} operations in doubt and lease expiries can have`,
+      reason: `revision ${revision} was reached${what}, but no acknowledged operation made it and none of the ${this.#problem.candidates.length} operations in doubt and lease expiries can have`,
       operations: (this.#problem.answered.get(revision) ?? this.#problem.answered.get(revision + 1) ?? []).slice(0, 2).map((operation) => operation.op),
-      touches: () => true,
+      touched: { ranges: required.map((key) => ({ key })), leases: [] },
     };
-  }
-
-  #openFrame(revision: number): Frame {
-    const conflicts = new Set<number>();
-    const rejected: Touches[] = [];
-    const options: Option[] = [];
-    const tried = new Set<string>();
-    const eligible = this.#eligible.get(revision);
-    const forced = this.#forcedKeys(revision);
-    if (forced.size > 0) rejected.push((key) => forced.has(key));
-    for (const index of eligible?.candidates ?? []) {
-      const candidate = this.#problem.candidates[index] as Candidate;
-      const usedBy = this.#usedBy[index];
-      if (usedBy !== undefined) {
-        conflicts.add(usedBy);
-        continue;
-      }
-      // Two open operations with the same input are interchangeable; the earlier one is good wherever the later is.
-      if (candidate.only === undefined && tried.has(candidate.text)) continue;
-      const changes = this.#changesOf(candidate, revision);
-      const wrong = changes === undefined || changes.size === 0 || !this.#agrees(changes, revision) || !coversAll(forced, changes);
-      if (wrong) {
-        rejected.push(deletesRanges(candidate.input) ? () => true : (key) => candidate.writes.has(key) || candidate.reads.has(key));
-        continue;
-      }
-      tried.add(candidate.text);
-      options.push({ candidate: index, changes });
-    }
-    this.#sortOptions(options, revision);
-    if (this.#problem.foreignWriters) options.push(...this.#foreignOptions(revision));
-    return { revision, mark: this.#timeline.mark(), orderLength: this.#order.length, options, next: 0, current: undefined, conflicts, rejected };
-  }
-
-  /** Those that were invoked shortly before the revision came are the likeliest; a fixed one is certain if it fits. */
-  #sortOptions(options: Option[], revision: number): void {
-    const deadline = this.#deadlines.of(revision);
-    const distance = (option: Option): number => {
-      const candidate = this.#problem.candidates[option.candidate ?? 0] as Candidate;
-      if (candidate.only !== undefined) return -1;
-      return Number.isFinite(deadline) ? deadline - candidate.invoked : candidate.invoked;
-    };
-    options.sort((a, b) => distance(a) - distance(b));
-  }
-
-  /** Keys that must be put here, or their versions cannot come out any more. */
-  #forcedKeys(revision: number): ReadonlySet<string> {
-    const forced = new Set<string>();
-    for (const { need, later } of this.#needsAt.get(revision) ?? []) {
-      const now = this.#timeline.get(need.key, revision)?.version ?? 0;
-      const hidden = need.versionBefore - now - this.#facts.putsBetween(need.key, revision, need.to);
-      if (hidden <= later) continue;
-      forced.add(need.key);
-    }
-    return forced;
-  }
-
-  #changesOf(candidate: Candidate, revision: number): Changes | undefined {
-    const { input } = candidate;
-    if (input.f === "lease-revoke") {
-      if (!this.#timeline.hasLease(input.id)) return undefined;
-      return new Map(this.#timeline.leaseKeys(input.id).map((key) => [key, undefined]));
-    }
-    if (!isRequest(input)) return undefined;
-    const mark = this.#timeline.mark();
-    this.#grantDoubtful(input, revision);
-    const { changes } = evaluate(this.#timeline, input, undefined);
-    this.#timeline.undoTo(mark);
-    return changes;
-  }
-
-  /** A lease whose grant is in doubt was granted, if a put that is known to have worked attaches it. */
-  #grantDoubtful(input: EtcdInput, revision: number): void {
-    if (!isRequest(input) || this.#problem.doubtfulGrants.size === 0) return;
-    for (const request of possible(input)) {
-      const grant = request.f === "put" && request.lease !== undefined ? this.#problem.doubtfulGrants.get(request.lease) : undefined;
-      if (grant === undefined || grant.invoked > this.#deadlines.of(revision)) continue;
-      if (grant.input.f === "lease-grant" && this.#timeline.grantDoubtful(grant.input.id)) this.#order.push(grant.op);
-    }
-  }
-
-  /** What was seen of the keys at this revision and around it. */
-  #agrees(changes: Changes, revision: number): boolean {
-    for (const [key, kv] of changes) {
-      if (kv === undefined) {
-        if (!this.#facts.allowsDelete(key, revision)) return false;
-        continue;
-      }
-      const seen = this.#facts.seenAt(key, revision);
-      if (seen === undefined) {
-        if (!this.#facts.allowsPut(key, revision)) return false;
-      } else if (seen.create !== kv.createRevision || seen.version !== kv.version) {
-        return false;
-      } else if (seen.kv !== undefined && !seen.keysOnly && matchKv(kv, seen.kv) !== undefined) {
-        return false;
-      }
-    }
-    for (const key of this.#facts.requiredPuts(revision)) if (changes.get(key) === undefined) return false;
-    return true;
-  }
-
-  /**
-   * A foreign writer put what was seen here. What was only inferred (a version that needs one more put, a key that is seen no more) it did
-   * here if no later revision can, first; as an alternative it did all of it here already.
-   */
-  #foreignOptions(revision: number): Option[] {
-    const late: Changes = new Map();
-    for (const key of this.#facts.requiredPuts(revision)) {
-      const seen = this.#facts.seenAt(key, revision);
-      if (seen !== undefined) late.set(key, seen.kv ?? this.#blank(key, revision, seen.create, seen.version));
-    }
-    const early: Changes = new Map(late);
-    for (const { need, later } of this.#needsAt.get(revision) ?? []) {
-      const before = this.#timeline.get(need.key, revision);
-      if (before === undefined || early.has(need.key)) continue;
-      const hidden = need.versionBefore - before.version - this.#facts.putsBetween(need.key, revision, need.to);
-      const put = { ...before, modRevision: revision, version: before.version + 1 };
-      if (hidden > 0) early.set(need.key, put);
-      if (hidden > later) late.set(need.key, put);
-    }
-    for (const key of this.#problem.keys) {
-      if (early.has(key) || this.#timeline.get(key, revision) === undefined || !this.#facts.allowsDelete(key, revision)) continue;
-      const { gone, touched } = this.#facts.nextGone(key, revision - 1);
-      if (gone === Number.POSITIVE_INFINITY || touched <= gone) continue;
-      early.set(key, undefined);
-      if (this.#facts.gapsBetween(revision, gone + 1) === 0) late.set(key, undefined);
-    }
-    return early.size > late.size ? [{ candidate: undefined, changes: late }, { candidate: undefined, changes: early }] : [{ candidate: undefined, changes: late }];
-  }
-
-  #blank(key: string, revision: number, createRevision: number, version: number): EtcdKv {
-    return { key, value: "", createRevision, modRevision: revision, version };
   }
 
   #write(writer: EtcdOperation, revision: number): Setback | undefined {
     if (!isRequest(writer.input)) return undefined;
-    this.#grantDoubtful(writer.input, revision);
+    this.#order.push(...this.#choices.grantDoubtful(writer.input, revision));
     const effect = evaluate(this.#timeline, writer.input, writer.output as EtcdAnswer);
-    if (effect.impossible !== undefined) return this.#setback(writer, effect.impossible);
+    if (effect.impossible !== undefined) return setbackOf(writer, effect.impossible, effect.touched);
     this.#timeline.commit(effect.changes);
     this.#order.push(writer.op);
-    return this.#observe(revision, effect.changes, writer);
+    return this.#compare(revision, effect.changes, writer);
+  }
+
+  /**
+   * Holds a new revision to everything that was ever seen of it. From here on all sightings up to this revision are true of the
+   * order so far: that is what lets a failure look no further back than the last sighting of a key.
+   */
+  #compare(revision: number, changes: Changes, operation: EtcdOperation | undefined): Setback | undefined {
+    const wrong = this.#options.facts.disagreement(revision, changes, (key) => this.#timeline.get(key, revision));
+    if (wrong !== undefined) {
+      const { operation: witness, stream } = wrong.by;
+      const operations = [...new Set([...(operation === undefined ? [] : [operation.op]), ...(witness === undefined ? [] : [witness])])];
+      return { kind: "nonlinearizable", reason: wrong.reason, operations, ...(stream === undefined ? {} : { streams: [stream] }), touched: { ranges: [{ key: wrong.key }], leases: [] } };
+    }
+    return this.#observe(revision, changes, operation);
   }
 
   #observe(revision: number, changes: Changes, operation: EtcdOperation | undefined): Setback | undefined {
-    const seen = this.#observer?.check(revision, changes, (key) => this.#timeline.get(key, revision - 1));
+    const seen = this.#options.observer?.check(revision, changes, (key) => this.#timeline.get(key, revision - 1));
     if (seen === undefined) return undefined;
-    const keys = new Set([...seen.keys, ...(operation === undefined ? [] : [...changes.keys()])]);
-    return { kind: "disagreement", reason: seen.message, operations: operation === undefined ? [] : [operation.op], streams: seen.streams, touches: (key) => keys.has(key) };
+    const keys = new Set([...seen.keys, ...changes.keys()]);
+    const touched = { ranges: [...keys].map((key) => ({ key })), leases: [] };
+    return { kind: "disagreement", reason: seen.message, operations: operation === undefined ? [] : [operation.op], streams: seen.streams, touched };
   }
 
   /** Everything that was answered from this revision, the store being there. */
@@ -440,9 +259,9 @@ export class Explainer {
   #answer(operation: EtcdOperation): Setback | undefined {
     if (!isRequest(operation.input)) return undefined;
     const effect = evaluate(this.#timeline, operation.input, operation.output as EtcdAnswer);
-    if (effect.impossible !== undefined) return this.#setback(operation, effect.impossible);
-    if (effect.changes.size > 0) return this.#setback(operation, `it would have changed the store, but its answer says that it did not`);
-    return undefined;
+    if (effect.impossible !== undefined) return setbackOf(operation, effect.impossible, effect.touched);
+    if (effect.changes.size === 0) return undefined;
+    return setbackOf(operation, "it would have changed the store, but its answer says that it did not", { ranges: [...effect.changes.keys()].map((key) => ({ key })), leases: [] });
   }
 
   #answerOther(operation: EtcdOperation, revision: number): Setback | undefined {
@@ -451,12 +270,12 @@ export class Explainer {
     this.#order.push(operation.op);
     if (input.f === "lease-grant") {
       const id = output?.f === "lease-grant" ? output.id : input.id;
-      if (this.#timeline.leaseKeys(id).length > 0) return this.#setback(operation, `lease ${id} was granted anew while keys were still attached to it`);
+      if (this.#timeline.leaseKeys(id).length > 0) return setbackOf(operation, `lease ${id} was granted anew while keys were still attached to it`, this.#leaseTouched(id));
       this.#timeline.grant(id);
       return undefined;
     }
     if (input.f === "compact") {
-      if (input.revision > revision) return this.#setback(operation, `it compacted at revision ${input.revision}, but the store was only at ${revision}`);
+      if (input.revision > revision) return setbackOf(operation, `it compacted at revision ${input.revision}, but the store was only at ${revision}`, NOTHING);
       this.#timeline.compact(input.revision);
       return undefined;
     }
@@ -470,24 +289,21 @@ export class Explainer {
     if (chosen?.operation === operation) return undefined;
     this.#order.push(operation.op);
     const keys = this.#timeline.leaseKeys(id);
-    if (keys.length > 0) {
-      const attached = new Set(this.#problem.candidates.find((candidate) => candidate.input.f === "lease-revoke" && candidate.input.id === id)?.writes ?? keys);
-      return { ...this.#setback(operation, `it revoked lease ${id} at revision ${revision} without deleting ${keys.join(", ")}`), touches: (key) => attached.has(key) };
-    }
+    if (keys.length > 0) return setbackOf(operation, `it revoked lease ${id} at revision ${revision} without deleting ${keys.join(", ")}`, this.#leaseTouched(id));
     this.#timeline.revoke(id);
     return undefined;
   }
 
-  #setback(operation: EtcdOperation, reason: string): Setback {
-    const ranges = rangesOf(operation.input);
-    return { kind: "nonlinearizable", reason, operations: [operation.op], touches: (key) => ranges.some((range) => inRange(key, range.key, range.rangeEnd)) };
+  /** The keys attached to a lease now: what ends the lease touches them. */
+  #leaseTouched(id: string): Touched {
+    return { ranges: this.#timeline.leaseKeys(id).map((key) => ({ key })), leases: [] };
   }
 
   #note(revision: number, setback: Setback): void {
     if (this.#deepest !== undefined && this.#deepest.revision >= revision) return;
     const shown: string[] = [];
     for (const key of this.#problem.keys) {
-      if (!setback.touches(key) || shown.length >= 8) continue;
+      if (shown.length >= 8 || !setback.touched.ranges.some((range) => inRange(key, range.key, range.rangeEnd))) continue;
       const kv = this.#timeline.get(key, this.#timeline.revision);
       if (kv !== undefined) shown.push(`${key}=${JSON.stringify(kv.value)} (mod ${kv.modRevision}, version ${kv.version})`);
     }
@@ -503,15 +319,10 @@ export class Explainer {
   }
 }
 
-function coversAll(keys: ReadonlySet<string>, changes: Changes): boolean {
-  for (const key of keys) if (changes.get(key) === undefined) return false;
-  return true;
-}
+const NOTHING: Touched = { ranges: [], leases: [] };
 
-function rangesOf(input: EtcdInput): readonly { readonly key: string; readonly rangeEnd?: string }[] {
-  if (!isRequest(input)) return [];
-  if (input.f !== "txn") return [input];
-  return [...input.compare, ...[...input.success, ...input.failure].flatMap(rangesOf)];
+function setbackOf(operation: EtcdOperation, reason: string, touched: Touched): Setback {
+  return { kind: "nonlinearizable", reason, operations: [operation.op], touched };
 }
 
 /**
@@ -524,3 +335,4 @@ function sortSlots(problem: EtcdProblem): ReadonlyMap<number, readonly EtcdOpera
   for (const [revision, operations] of problem.answered) sorted.set(revision, [...operations].sort((a, b) => place(a) - place(b)));
   return sorted;
 }
+

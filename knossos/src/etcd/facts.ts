@@ -1,5 +1,6 @@
 import type { EtcdAnswer, EtcdKv, EtcdRequest } from "../models/etcd-types.ts";
 import { matchKv, showKv } from "./match.ts";
+import { contradictsItself } from "./self-check.ts";
 import { inRange, lowerBound, upperBound } from "./order.ts";
 import type { EtcdOperation } from "./requests.ts";
 import { executed, isRequest, isWhole } from "./requests.ts";
@@ -73,6 +74,7 @@ export class Facts {
   /** Deletes of a range that did not tell which keys they met. */
   readonly #rangeDeletes: { readonly key: string; readonly rangeEnd: string | undefined; readonly revision: number }[] = [];
   readonly #required = new Map<number, Set<string>>();
+  readonly #absentAt = new Map<number, string[]>();
   readonly needs: Need[] = [];
   contradiction: Contradiction | undefined;
 
@@ -97,13 +99,19 @@ export class Facts {
     const by = { operation: operation.op };
     const before = writes ? revision - 1 : revision;
     this.#addCompares(input, output as EtcdAnswer, before, by);
-    for (const [request, answer] of executed(input, output as EtcdAnswer)) {
+    const wrong = contradictsItself(input, output as EtcdAnswer, revision);
+    if (wrong !== undefined) this.#refute("impossible-answer", `operation ${operation.op}: ${wrong}`, by);
+    const parts = [...executed(input, output as EtcdAnswer)];
+    for (const [request, answer] of parts) {
       if (request.f === "put" && answer.f === "put") {
         this.of(request.key).puts.push(revision);
         if (answer.prevKv !== undefined) this.#see(answer.prevKv, before, false, by);
         else if (request.prevKv === true) this.#seeAbsent(request.key, before, by);
       } else if (request.f === "delete" && answer.f === "delete") {
         this.#addDelete(request.key, request.rangeEnd, answer.deleted, answer.prevKvs, revision, before, by);
+        // Unless the same txn put some of it again, none of it is left.
+        const again = parts.some(([other]) => other.f === "put" && inRange(other.key, request.key, request.rangeEnd));
+        if (writes && !again) this.#seeOthersAbsent(request.key, request.rangeEnd, [], revision, by);
       } else if (request.f === "range" && answer.f === "range") {
         const asked = request.revision ?? 0;
         if (asked > before) continue;
@@ -194,6 +202,9 @@ export class Facts {
     if (facts.absentBy.has(at)) return;
     facts.absentBy.set(at, by);
     facts.absents.push(at);
+    const others = this.#absentAt.get(at);
+    if (others === undefined) this.#absentAt.set(at, [key]);
+    else others.push(key);
   }
 
   #seeOthersAbsent(key: string, rangeEnd: string | undefined, kvs: readonly EtcdKv[], at: number, by: Source): void {
@@ -367,6 +378,35 @@ export class Facts {
   /** Acknowledged puts of the key in (after, before). */
   putsBetween(key: string, after: number, before: number): number {
     return countIn(this.of(key).puts, after, before - 1);
+  }
+
+  /** What was seen at this revision and is not so: `get` tells the state just after `changes` made it. */
+  disagreement(revision: number, changes: ReadonlyMap<string, EtcdKv | undefined>, get: (key: string) => EtcdKv | undefined): { readonly key: string; readonly reason: string; readonly by: Source } | undefined {
+    for (const [key, kv] of changes) {
+      const point = this.of(key).pointAt.get(revision);
+      if (point === undefined || kv === undefined) continue;
+      const same = point.create === kv.createRevision && point.version === kv.version && (point.kv === undefined || matchKv(kv, point.kv, point.keysOnly) === undefined);
+      if (!same) return { key, reason: `${showPoint(key, point)} was seen, but it became ${showKv(kv)}`, by: point.by };
+    }
+    for (const key of this.#absentAt.get(revision) ?? []) {
+      const kv = get(key);
+      if (kv !== undefined) return { key, reason: `${key} was not there at revision ${revision}, but it was ${showKv(kv)}`, by: this.of(key).absentBy.get(revision) ?? {} };
+    }
+    return undefined;
+  }
+
+  /** The last revision before this one at which the key's record (or that there was none) was seen; -1 if it never was. */
+  lastKnown(key: string, revision: number): number {
+    const facts = this.of(key);
+    let known = lastUpTo(facts.absents, revision - 1) ?? -1;
+    for (let i = this.#pointIndexUpTo(facts, revision - 1); i >= 0; i--) {
+      const point = facts.points[i] as Point;
+      // Of some only the version was seen.
+      if (point.kv === undefined || point.keysOnly) continue;
+      known = Math.max(known, Math.min(point.until, revision - 1));
+      break;
+    }
+    return known;
   }
 
   /** Missing revisions in (after, before). */

@@ -26,8 +26,8 @@ export function matchRange(request: EtcdRange, present: readonly EtcdKv[], answe
   if (request.countOnly !== true) {
     const wrong = matchKvs(request, present, answer);
     if (wrong !== undefined) return wrong;
-  } else if (answer.kvs.length !== 0) {
-    return "a count-only range answered with keys";
+  } else if (answer.kvs.length !== 0 || answer.more) {
+    return "a count-only range answered with keys, or that there are more";
   }
   if (answer.count !== present.length) return `range answered count ${answer.count}, but ${present.length} ${present.length === 1 ? "key was" : "keys were"} there`;
   return undefined;

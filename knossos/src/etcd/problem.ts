@@ -1,9 +1,9 @@
-import type { History, Operation } from "../history.ts";
-import type { EtcdInput, EtcdKv, EtcdOutput } from "../models/etcd-types.ts";
+import type { History } from "../history.ts";
+import type { EtcdAnswer, EtcdInput, EtcdKv, EtcdOutput } from "../models/etcd-types.ts";
 import { MalformedHistory } from "../fold.ts";
 import { compareUtf8 } from "./order.ts";
 import type { EtcdOperation } from "./requests.ts";
-import { isReadOnly, isRequest, isSerializable, keysOfInput, possible, recordsOf, wrote } from "./requests.ts";
+import { executed, isReadOnly, isRequest, isSerializable, keysOfInput, possible, recordsOf, wrote } from "./requests.ts";
 import type { SeenEvent } from "./facts.ts";
 
 /** `initial` of an etcd history: what the store held before its first operation. Absent: revision 1, empty. */
@@ -22,6 +22,8 @@ export interface Candidate {
   readonly invoked: number;
   /** An acknowledged lease-revoke: if it made a revision, then its header's. */
   readonly only?: number;
+  /** It made a revision later than this one: its lease was alive until then. */
+  readonly after: number;
   /** Keys that it may write. */
   readonly writes: ReadonlySet<string>;
   /** Keys that its effect depends on. */
@@ -140,16 +142,17 @@ function leasesOf(history: History<EtcdInput, EtcdOutput>): string[] {
 
 function collectCandidates(history: History<EtcdInput, EtcdOutput>, uncertain: readonly EtcdOperation[], initial: EtcdInitial): Candidate[] {
   const attached = keysByLease(history, initial);
-  const candidates = uncertain.map((operation) => candidate(operation, attached));
-  for (const id of initial.leases) candidates.push(expiry(id, Number.NEGATIVE_INFINITY, attached));
+  const alive = aliveUntil(history, initial);
+  const candidates = uncertain.map((operation) => candidate(operation, attached, alive));
+  for (const id of initial.leases) candidates.push(expiry(id, Number.NEGATIVE_INFINITY, attached, alive));
   for (const operation of history.operations) {
     const { input, output, outcome, invoked } = operation;
     if (outcome === "fail") continue;
     if (input.f === "lease-grant") {
       const id = output?.f === "lease-grant" ? output.id : input.id;
-      candidates.push(expiry(id, invoked, attached));
+      candidates.push(expiry(id, invoked, attached, alive));
     } else if (input.f === "lease-revoke" && outcome === "ok" && output !== undefined && output.f === "lease-revoke") {
-      candidates.push({ ...candidate(operation, attached), only: output.revision });
+      candidates.push({ ...candidate(operation, attached, alive), only: output.revision, after: Number.NEGATIVE_INFINITY });
     }
   }
   return candidates;
@@ -172,12 +175,36 @@ function keysByLease(history: History<EtcdInput, EtcdOutput>, initial: EtcdIniti
   return attached;
 }
 
-function expiry(id: string, invoked: number, attached: ReadonlyMap<string, Set<string>>): Candidate {
-  const keys = attached.get(id) ?? new Set<string>();
-  return { input: { f: "lease-revoke", id }, invoked, writes: keys, reads: keys, text: `expiry ${id}` };
+/**
+ * Until which revision each lease certainly existed: granted, attached, or at last revoked by an acknowledged operation (then nothing else
+ * ended it). Not for ids that may have been granted twice.
+ */
+function aliveUntil(history: History<EtcdInput, EtcdOutput>, initial: EtcdInitial): ReadonlyMap<string, number> {
+  const grants = new Map<string, number>(initial.leases.map((id) => [id, 1]));
+  const alive = new Map<string, number>();
+  const raise = (id: string, revision: number): void => void alive.set(id, Math.max(alive.get(id) ?? Number.NEGATIVE_INFINITY, revision));
+  for (const { input, output, outcome } of history.operations) {
+    if (outcome === "fail") continue;
+    if (input.f === "lease-grant") {
+      const id = output?.f === "lease-grant" ? output.id : input.id;
+      grants.set(id, (grants.get(id) ?? 0) + 1);
+    }
+    const revision = output?.revision;
+    if (outcome !== "ok" || revision === undefined) continue;
+    if (output?.f === "lease-grant") raise(output.id, revision);
+    else if (input.f === "lease-revoke") raise(input.id, Number.POSITIVE_INFINITY);
+    else if (isRequest(input)) for (const [request] of executed(input, output as EtcdAnswer)) if (request.f === "put" && request.lease !== undefined) raise(request.lease, revision);
+  }
+  for (const [id, count] of grants) if (count > 1) alive.delete(id);
+  return alive;
 }
 
-function candidate(operation: EtcdOperation, attached: ReadonlyMap<string, Set<string>>): Candidate {
+function expiry(id: string, invoked: number, attached: ReadonlyMap<string, Set<string>>, alive: ReadonlyMap<string, number>): Candidate {
+  const keys = attached.get(id) ?? new Set<string>();
+  return { input: { f: "lease-revoke", id }, invoked, after: alive.get(id) ?? Number.NEGATIVE_INFINITY, writes: keys, reads: keys, text: `expiry ${id}` };
+}
+
+function candidate(operation: EtcdOperation, attached: ReadonlyMap<string, Set<string>>, alive: ReadonlyMap<string, number>): Candidate {
   const { input } = operation;
   const writes = new Set<string>();
   const reads = new Set(keysOfInput(input));
@@ -187,14 +214,6 @@ function candidate(operation: EtcdOperation, attached: ReadonlyMap<string, Set<s
       if (request.f === "put" || (request.f === "delete" && (request.rangeEnd === undefined || request.rangeEnd === ""))) writes.add(request.key);
     }
   }
-  return { operation, input, invoked: operation.invoked, writes, reads, text: JSON.stringify(input) };
+  const after = input.f === "lease-revoke" ? (alive.get(input.id) ?? Number.NEGATIVE_INFINITY) : Number.NEGATIVE_INFINITY;
+  return { operation, input, invoked: operation.invoked, after, writes, reads, text: JSON.stringify(input) };
 }
-
-/** True if it may delete a range: then `writes` does not name all. */
-export function deletesRanges(input: EtcdInput): boolean {
-  if (!isRequest(input)) return false;
-  for (const request of possible(input)) if (request.f === "delete" && request.rangeEnd !== undefined && request.rangeEnd !== "") return true;
-  return false;
-}
-
-export type { Operation };
