@@ -15,6 +15,7 @@ function desk() {
     leader: 1n,
     stopped: false,
     isLeader: true,
+    leadsNow: true,
     machine: { leases: new Map([[LEASE, { ttlSeconds: 2, keys: new Set<string>() }]]) },
     seams: { clock: { now: () => now as Instant } as Clock, network: undefined },
     propose: (_request: unknown, wanted: () => boolean = () => true) => (
@@ -41,10 +42,13 @@ test("a revocation that waited in the queue is not handed to the next leader, no
   const { host, leases, queue, move } = desk();
   move(2_001);
   leases.tick();
+  // The core has heard of another leader; the member has not acted on it yet.
+  host.leadsNow = false;
+  expect(queue.map((wanted) => wanted())).toEqual([false]);
   host.isLeader = false;
   leases.demote();
   expect(queue.map((wanted) => wanted())).toEqual([false]);
-  host.isLeader = true;
+  host.isLeader = host.leadsNow = true;
   leases.promote();
   expect(queue.map((wanted) => wanted())).toEqual([false]);
 });

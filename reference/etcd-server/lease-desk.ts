@@ -16,6 +16,8 @@ const TIME_TO_LIVE = "lease/time-to-live";
 export interface LeaseHost {
   readonly id: NodeId;
   readonly isLeader: boolean;
+  /** The same by the core's own word, which may be newer than what the member has acted on. */
+  readonly leadsNow: boolean;
   readonly leader: NodeId;
   readonly stopped: boolean;
   readonly machine: StateMachine;
@@ -40,7 +42,7 @@ export class Leases {
       revoke: (id) => {
         // Only the leader whose clock ran out may end a lease: the next one gave it its full time again.
         const reign = this.#lessor.reign;
-        const wanted = () => host.isLeader && this.#lessor.leading && this.#lessor.reign === reign;
+        const wanted = () => host.leadsNow && this.#lessor.leading && this.#lessor.reign === reign;
         // Lost or late: the lessor tries again. Already gone: the log said so first.
         host.propose({ leaseRevoke: { ID: id } }, wanted).catch(() => undefined);
       },

@@ -169,6 +169,12 @@ export class Member {
     return this.#role === "leader";
   }
 
+  /** By the core's own word: it may have heard of another leader since this member last acted on what it said. */
+  get leadsNow(): boolean {
+    const { role, term } = this.#raft.status();
+    return role === "leader" && term === this.#term;
+  }
+
   get term(): Term {
     return this.#term;
   }
