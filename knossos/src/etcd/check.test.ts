@@ -219,6 +219,26 @@ describe("said right", () => {
     expect(check(story(...overlapping) as never)[0]?.valid).toBe(true);
   });
 
+  test("answers without revisions are judged by the general engines", () => {
+    const bare = (value: string) => [...done(0, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put" }), ...done(1, 2, 3, { f: "range", key: "a" }, { f: "range", kvs: [kv("a", value, 2, 2, 1)], count: 1, more: false })];
+    expect(check(story(...bare("1")) as never).map((v) => [v.checker, v.valid])).toEqual([["linearizability/etcd", true]]);
+    expect(check(story(...bare("2")) as never)[0]?.valid).toBe(false);
+  });
+
+  test("a history that begins later says what was there", () => {
+    const initial = { revision: 10, kvs: [kv("a", "old", 4, 7, 3)] };
+    const judged = (version: number) => {
+      const history = { ...story(...done(0, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put", revision: 11 }), ...done(1, 2, 3, { f: "range", key: "a" }, { f: "range", revision: 11, kvs: [kv("a", "1", 4, 11, version)], count: 1, more: false })), initial };
+      return check(history as never)[0]?.valid;
+    };
+    expect([judged(4), judged(5)]).toEqual([true, false]);
+  });
+
+  test("an answer that cannot be to its request is refuted at once", () => {
+    const impossible = { f: "range", revision: 1, kvs: [], count: 1, more: false } as const;
+    expect(check(story(...done(0, 0, 1, { f: "range", key: "a" }, impossible)) as never)[0]?.findings[0]?.kind).toBe("impossible-answer");
+  });
+
   test("no time is unknown, not valid", () => {
     const run = etcdRun({ seed: 3, operations: 400, doubt: 0.1 });
     let now = 0;

@@ -1,5 +1,7 @@
 import { Budget } from "../budget.ts";
+import { checkLinearizable } from "../engine/linearizability.ts";
 import type { History } from "../history.ts";
+import { etcd } from "../models/etcd.ts";
 import type { EtcdInput, EtcdOutput } from "../models/etcd-types.ts";
 import type { Finding, Proof, Verdict } from "../verdict.ts";
 import { checkWatches } from "../watch/check.ts";
@@ -10,9 +12,10 @@ import { Explainer } from "./explain.ts";
 import type { Contradiction, SeenEvent } from "./facts.ts";
 import { Facts } from "./facts.ts";
 import type { EtcdProblem } from "./problem.ts";
-import { prepare, revisionOf } from "./problem.ts";
+import { isLeaseQuestion, prepare, revisionOf } from "./problem.ts";
 import type { Sighting } from "./realtime.ts";
 import { Deadlines, checkRealTime } from "./realtime.ts";
+import type { EtcdOperation } from "./requests.ts";
 import { isSerializable } from "./requests.ts";
 import { validateEtcd } from "./validate.ts";
 
@@ -66,6 +69,25 @@ class EtcdCheck {
   }
 
   verdicts(): Verdict[] {
+    const bare = this.#history.operations.filter((operation) => operation.outcome === "ok" && !isLeaseQuestion(operation.input) && revisionOf(operation) === undefined);
+    return bare.length > 0 ? this.#unguided(bare.length) : this.#guided();
+  }
+
+  /** Answers without header revisions (other tools' histories): the general engines, over the whole. */
+  #unguided(bare: number): Verdict[] {
+    const operations = this.#history.operations.filter((operation) => !isSerializable(operation.input));
+    const whole = { ...this.#history, operations: [...operations, ...expiriesOf(operations)].sort((a, b) => a.invoked - b.invoked) };
+    const limit = Number.isFinite(this.#budget.remainingMs) ? { timeLimitMs: this.#budget.remainingMs } : {};
+    const why = `${bare} answers have no header revision, so only the linearizable operations are judged`;
+    const verdicts: Verdict[] = this.#history.foreignWriters
+      ? [{ valid: "unknown", checker: "linearizability/etcd", findings: [], why: `${bare} answers have no header revision, and foreign writers may have written anything`, stats: {} }]
+      : [withoutExpiries(checkLinearizable(whole as unknown as History, etcd, limit), operations)];
+    if (operations.length < this.#history.operations.length) verdicts.push({ valid: "unknown", checker: "serializable/etcd", findings: [], why, stats: {} });
+    if (this.#watches.length > 0) verdicts.push(checkWatches(this.#history.streams, this.#history.environment), { valid: "unknown", checker: "watch-joined", findings: [], why, stats: {} });
+    return verdicts;
+  }
+
+  #guided(): Verdict[] {
     const serializable = this.#problem.serializable.length > 0;
     const watches = this.#watches.length > 0;
     // One sweep over everything settles a good history; only a bad one is taken apart.
@@ -121,6 +143,24 @@ class EtcdCheck {
     if (judgement.valid !== false || operations.valid !== true || alone.valid !== true) return verdict;
     return { ...verdict, findings: verdict.findings.map((finding) => asDisagreement(finding, this.#problem)) };
   }
+}
+
+/** To the general engines a lease that expires is a revoke in doubt, one for each grant. Their ids are negative. */
+function expiriesOf(operations: readonly EtcdOperation[]): EtcdOperation[] {
+  return operations.flatMap((operation): EtcdOperation[] => {
+    const { input, output, outcome, invoked, op } = operation;
+    if (input.f !== "lease-grant" || outcome === "fail") return [];
+    const id = output?.f === "lease-grant" ? output.id : input.id;
+    return [{ op: -1 - op, process: -1 - op, input: { f: "lease-revoke", id }, outcome: "info", invoked }];
+  });
+}
+
+/** What is shown names recorded operations only. */
+function withoutExpiries(verdict: Verdict, operations: readonly EtcdOperation[]): Verdict {
+  const { proof } = verdict;
+  const stats = { ...verdict.stats, operations: operations.length };
+  if (proof === undefined) return { ...verdict, stats };
+  return { ...verdict, stats, proof: proof.kind === "linearization" ? { ...proof, order: proof.order.filter((op) => op >= 0) } : { ...proof, prefix: proof.prefix.filter((op) => op >= 0) } };
 }
 
 /** Both sides hold alone: name an operation and a watch, so that a reader can look at both. */

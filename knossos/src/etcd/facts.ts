@@ -43,6 +43,12 @@ interface KeyFacts {
   readonly deletes: number[];
 }
 
+interface RangeDelete {
+  readonly key: string;
+  readonly rangeEnd: string | undefined;
+  readonly revision: number;
+}
+
 /** Between two sightings of one generation the key was put `hidden` times by someone unknown. */
 export interface Need {
   readonly key: string;
@@ -72,7 +78,8 @@ export class Facts {
   readonly #writers: ReadonlyMap<number, EtcdOperation>;
   readonly #base: number;
   /** Deletes of a range that did not tell which keys they met. */
-  readonly #rangeDeletes: { readonly key: string; readonly rangeEnd: string | undefined; readonly revision: number }[] = [];
+  readonly #rangeDeletes: RangeDelete[] = [];
+  #rangeDeleteRevisions: readonly number[] = [];
   readonly #required = new Map<number, Set<string>>();
   readonly #absentAt = new Map<number, string[]>();
   readonly needs: Need[] = [];
@@ -222,6 +229,8 @@ export class Facts {
 
   /** To be called once, after everything was added. Sets `contradiction` if the facts disagree among themselves. */
   finish(): void {
+    this.#rangeDeletes.sort((a, b) => a.revision - b.revision);
+    this.#rangeDeleteRevisions = this.#rangeDeletes.map((one) => one.revision);
     for (const key of this.#keys) {
       const facts = this.of(key);
       facts.points = [...facts.pointAt.values()].sort((a, b) => a.revision - b.revision);
@@ -323,7 +332,16 @@ export class Facts {
   /** Whether some revision in (after, before) may have deleted the key. */
   #mayDelete(key: string, facts: KeyFacts, after: number, before: number): boolean {
     if (after < this.#base || countIn(facts.deletes, after, before - 1) > 0 || countIn(this.#gaps, after, before - 1) > 0) return true;
-    return this.#rangeDeletes.some((d) => d.revision > after && d.revision < before && inRange(key, d.key, d.rangeEnd));
+    return this.#rangeDeleted(key, after) < before;
+  }
+
+  /** The first acknowledged delete of a range with the key in it after this revision. */
+  #rangeDeleted(key: string, after: number): number {
+    for (let i = upperBound(this.#rangeDeleteRevisions, after); i < this.#rangeDeletes.length; i++) {
+      const { key: start, rangeEnd, revision } = this.#rangeDeletes[i] as RangeDelete;
+      if (inRange(key, start, rangeEnd)) return revision;
+    }
+    return Number.POSITIVE_INFINITY;
   }
 
   #pointIndexUpTo(facts: KeyFacts, revision: number): number {
@@ -421,8 +439,7 @@ export class Facts {
     const anew = after !== undefined && after.create > revision ? after.create : Number.POSITIVE_INFINITY;
     const gone = Math.min(firstAfter(facts.absents, revision), anew);
     if (gone === Number.POSITIVE_INFINITY) return { gone, touched: gone };
-    const ranges = this.#rangeDeletes.filter((d) => d.revision > revision && inRange(key, d.key, d.rangeEnd)).map((d) => d.revision);
-    return { gone, touched: Math.min(firstAfter(facts.puts, revision), firstAfter(facts.deletes, revision), ...ranges) };
+    return { gone, touched: Math.min(firstAfter(facts.puts, revision), firstAfter(facts.deletes, revision), this.#rangeDeleted(key, revision)) };
   }
 }
 

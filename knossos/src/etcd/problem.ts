@@ -113,7 +113,7 @@ export function prepare(history: History<EtcdInput, EtcdOutput>, events: readonl
 }
 
 /** Keepalives and time-to-live are answered from one member's memory with whatever revision it has: no order can be read from them. */
-function isLeaseQuestion(input: EtcdInput): boolean {
+export function isLeaseQuestion(input: EtcdInput): boolean {
   return input.f === "lease-keepalive" || input.f === "lease-time-to-live";
 }
 
