@@ -45,6 +45,14 @@ interface Started {
   readonly probes: ReadonlyMap<string, MemberProbe>;
 }
 
+/**
+ * Another one for each process: two runs of one seed at once would draw the same ports, and the one could take that of a member which
+ * the other has just killed.
+ */
+function portsRandom({ random }: ProcessTargetOptions, attempt: number): Random {
+  return random.fork(`ports/${process.pid}/${attempt}`);
+}
+
 /** A cluster of processes of one binary on 127.0.0.1. */
 export class ProcessTarget implements Target {
   readonly name: string;
@@ -76,7 +84,7 @@ export class ProcessTarget implements Target {
       );
     mkdirSync(join(runDir, "logs"), { recursive: true });
     mkdirSync(join(runDir, "data"), { recursive: true });
-    return new ProcessTarget(binary, options, await holdPorts(nodes * PORTS_PER_NODE, options.random.fork("ports")));
+    return new ProcessTarget(binary, options, await holdPorts(nodes * PORTS_PER_NODE, portsRandom(options, 0)));
   }
 
   get nodes(): readonly TargetNode[] {
@@ -100,7 +108,7 @@ export class ProcessTarget implements Target {
       await this.#stop();
       if (!failure.portTaken || attempt === START_ATTEMPTS) throw new UsageError(failure.message);
       for (const node of this.#nodes) rmSync(node.dataDir, { recursive: true, force: true });
-      this.#held = await holdPorts(this.#nodes.length * PORTS_PER_NODE, this.#options.random.fork(`ports/${attempt}`));
+      this.#held = await holdPorts(this.#nodes.length * PORTS_PER_NODE, portsRandom(this.#options, attempt));
       this.#nodes = nodesOn(this.#held.ports, this.#options);
     }
   }
