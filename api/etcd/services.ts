@@ -1,10 +1,11 @@
 /** The etcd v3 services as a plain table: path, codecs, streaming. Knows no transport; server and clients read the same table. */
+import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import * as rpc from "./gen/rpc.ts";
 import type { MessageFns } from "./gen/rpc.ts";
 
 /** Either half of a generated codec; the fields of a missing part take their zero value. */
 export interface Codec<T> {
-  encode(message: T): { finish(): Uint8Array };
+  encode(message: T, writer?: BinaryWriter): { finish(): Uint8Array };
   decode(bytes: Uint8Array): T;
   fromPartial: MessageFns<T>["fromPartial"];
 }

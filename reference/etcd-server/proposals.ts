@@ -2,6 +2,7 @@ import { InternalRaftRequest } from "../../api/etcd/gen/raft_internal.ts";
 import type { Clock, Instant } from "../../seams/clock.ts";
 import type { Random } from "../../seams/random.ts";
 import type { ApplyResult } from "../apply/types.ts";
+import { encoded } from "../transport/encode.ts";
 import { refusal, type RpcError } from "./errors.ts";
 
 /** Requests that wait to enter the log, and those that wait for their result: both bounded, so that a stuck cluster answers instead of growing. */
@@ -73,11 +74,11 @@ export class Proposals {
     if (this.#queue.length >= MAX_QUEUED || this.#waiters.size >= MAX_WAITING)
       return Promise.reject(refusal("tooManyRequests"));
     const id = this.nextId();
-    const data = InternalRaftRequest.encode({
+    const data = encoded(InternalRaftRequest, {
       ...NOTHING,
       ...request,
       header: { ID: id, username: "", authRevision: 0n },
-    }).finish();
+    });
     if (data.length > this.#config.maxRequestBytes) return Promise.reject(refusal("requestTooLarge"));
     const at = this.#config.clock.now();
     this.#queue.push({ id, data, at, wanted });

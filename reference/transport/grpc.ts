@@ -18,6 +18,7 @@ import { MaintenanceHandlers } from "../etcd-server/maintenance.ts";
 import type { Member } from "../etcd-server/member.ts";
 import { WatchHandlers } from "../etcd-server/watch-service.ts";
 import { NOBODY } from "../raft/types.ts";
+import { encoded } from "./encode.ts";
 import type { Metrics } from "./metrics.ts";
 
 interface Call {
@@ -143,9 +144,9 @@ class Binder {
           path: method.path,
           requestStream: method.requestStream,
           responseStream: method.responseStream,
-          requestSerialize: (message: I) => asBuffer(method.request.encode(message).finish()),
+          requestSerialize: (message: I) => asBuffer(encoded(method.request, message)),
           requestDeserialize: (bytes: Buffer) => method.request.decode(bytes),
-          responseSerialize: (message: O) => asBuffer(method.response.encode(message).finish()),
+          responseSerialize: (message: O) => asBuffer(encoded(method.response, message)),
           responseDeserialize: (bytes: Buffer) => method.response.decode(bytes),
           originalName: name,
         },

@@ -73,9 +73,12 @@ function writeSnapshot(w: Writer, snapshot: SnapshotMetadata): void {
   w.bytes(9, outer.done());
 }
 
-/** Decodes one raftpb.Message; entry data is copied, so that a small entry does not keep a large receive buffer alive. */
+/**
+ * Decodes one raftpb.Message. It is copied first, so that a small entry does not keep a large receive buffer alive; entries are views
+ * of that one copy, since they come and go together.
+ */
 export function decodeRaftMessage(bytes: Uint8Array): Message {
-  const r = new Reader(bytes);
+  const r = new Reader(new Uint8Array(bytes));
   let type: MessageType | undefined;
   let to = 0n;
   let from = 0n;
@@ -128,7 +131,7 @@ export function decodeRaftMessage(bytes: Uint8Array): Message {
         rejectHint = r.number();
         break;
       case 12:
-        context = copy(r.bytes());
+        context = r.bytes();
         break;
       default:
         r.skip();
@@ -168,7 +171,7 @@ function readEntry(r: Reader): Entry {
         index = r.number();
         break;
       case 4:
-        data = copy(r.bytes());
+        data = r.bytes();
         break;
       default:
         r.skip();
@@ -226,10 +229,6 @@ function readIds(r: Reader, into: NodeId[]): void {
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
-
-function copy(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes);
-}
 
 function varintSize(value: number): number {
   let size = 1;
