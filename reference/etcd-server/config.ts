@@ -36,6 +36,8 @@ export interface MemberConfig {
   readonly progressNotifyMs: number;
   /** Reported by Status; 0 means etcd's default. */
   readonly quotaBytes: number;
+  /** Under many linearizable reads, one question to the leader in so long serves them all. Absent: ask again at once. */
+  readonly gatherReadsMs?: number;
   /** Planted bugs of the simulation only. */
   readonly rules?: PureRules;
   /** Segment sizes of the log; the simulation makes them small. */

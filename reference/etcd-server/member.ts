@@ -70,6 +70,7 @@ export class Member {
   readonly #unsent: Message[] = [];
   #scheduled = false;
   #gathering = false;
+  #gatheringReads = false;
   #cleaning = false;
   #leaderChanges = 0;
   #stopped = false;
@@ -108,6 +109,7 @@ export class Member {
       clock,
       random: random.fork("reads"),
       timeoutMs,
+      gatherMs: config.gatherReadsMs ?? 0,
       ask: (context) => {
         this.#raft.readIndex(context);
         this.#schedule();
@@ -375,7 +377,7 @@ export class Member {
   #turn(): void {
     for (const message of this.#unsent.splice(0)) this.#send(message);
     this.#feed();
-    if (this.#leader !== NOBODY) this.#reads.start();
+    if (this.#leader !== NOBODY) this.#startReads();
     for (let ready = this.#raft.ready(); ready !== undefined && !this.#stopped; ready = this.#raft.ready())
       this.#process(ready);
     this.#apply();
@@ -402,6 +404,17 @@ export class Member {
     this.#proposals.feed((data) => this.#raft.propose(data));
   }
 
+  #startReads(): void {
+    const laterMs = this.#reads.start();
+    if (laterMs === 0 || this.#gatheringReads) return;
+    this.#gatheringReads = true;
+    const over = () => {
+      this.#gatheringReads = false;
+      this.#schedule();
+    };
+    this.seams.clock.sleep(laterMs, this.#stopping.signal).then(over, over);
+  }
+
   /** In the order that raft/types.ts documents: the order is the safety argument. */
   #process(ready: Ready): void {
     if (ready.hardState) {
@@ -416,7 +429,7 @@ export class Member {
       this.#committed = this.#committed.length === 0 ? [...ready.committed] : this.#committed.concat(ready.committed);
     if (ready.readStates.length > 0) {
       this.#reads.answered(ready.readStates, this.#machine?.appliedIndex ?? 0);
-      this.#reads.start();
+      this.#startReads();
     }
   }
 
@@ -452,7 +465,7 @@ export class Member {
       if (leader !== NOBODY) {
         this.#leaderChanges++;
         this.#reads.leaderChanged();
-        this.#reads.start();
+        this.#startReads();
       }
       this.#leaderMoved.wake();
     }

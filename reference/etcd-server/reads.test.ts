@@ -4,12 +4,13 @@ import { seededRandom } from "../../seams/random.ts";
 import type { Index } from "../raft/types.ts";
 import { Reads } from "./reads.ts";
 
-function setUp() {
+function setUp(gatherMs = 0) {
   const world = { now: 0, asked: [] as Uint8Array[], done: [] as string[] };
   const reads = new Reads({
     clock: { now: () => world.now as Instant },
     random: seededRandom(1),
     timeoutMs: 7000,
+    gatherMs,
     ask: (context) => void world.asked.push(context),
   });
   const read = (name: string) => {
@@ -99,4 +100,29 @@ test("etcd's words when the time is up, before and after the confirmation, and a
     "confirmed: etcdserver: request timed out, waiting for the applied index took too long",
     "stopped: etcdserver: server stopped",
   ]);
+});
+
+test("reads in crowds share rounds that begin at most once in a while; a lone read after it waits for nothing", async () => {
+  const { world, reads, read, settle } = setUp(2);
+  const answer = () => {
+    const context = world.asked.at(-1) as Uint8Array;
+    reads.answered([{ index: 5 as Index, context }], 5);
+  };
+  for (let i = 0; i < 8; i++) read(`crowd ${i}`);
+  expect(reads.start()).toBe(0);
+  answer();
+  world.now = 0.5;
+  read("soon");
+  expect(reads.start()).toBe(1.5);
+  expect(world.asked).toHaveLength(1);
+  world.now = 2;
+  expect(reads.start()).toBe(0);
+  expect(world.asked).toHaveLength(2);
+  answer();
+  read("lone");
+  expect(reads.start()).toBe(0);
+  expect(world.asked).toHaveLength(3);
+  answer();
+  await settle();
+  expect(world.done).toHaveLength(10);
 });

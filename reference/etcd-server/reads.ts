@@ -5,11 +5,15 @@ import { refusal, type RpcError } from "./errors.ts";
 
 /** etcd's readIndexRetryTime: a lost question is asked again. */
 const RETRY_MS = 500;
+/** A round that served at least so many says that reads come in crowds: the next is worth gathering. A lone client never waits. */
+const CROWD = 8;
 
 export interface ReadsConfig {
   readonly clock: Pick<Clock, "now">;
   readonly random: Random;
   readonly timeoutMs: number;
+  /** Under many reads, rounds begin at most once in so long; 0: as soon as the last one ended. */
+  readonly gatherMs: number;
   /** Asks raft; the answer comes back through `answered`, or never. */
   readonly ask: (context: Uint8Array) => void;
 }
@@ -35,6 +39,8 @@ export class Reads {
   readonly #config: ReadsConfig;
   #arriving: Waiter[] = [];
   #round: Round | undefined;
+  /** Before it no round begins while reads come in crowds. */
+  #notBefore = Number.NEGATIVE_INFINITY;
   /** Confirmed reads that wait until their index is applied here. */
   #confirmed: { readonly index: number; readonly waiters: readonly Waiter[] }[] = [];
 
@@ -49,12 +55,16 @@ export class Reads {
     });
   }
 
-  /** Starts a round if reads wait and none is under way. */
-  start(): void {
-    if (this.#round !== undefined || this.#arriving.length === 0) return;
-    this.#round = { contexts: new Set(), waiters: this.#arriving, askedAt: this.#config.clock.now() };
+  /** Starts a round if reads wait and none is under way. Returns how many milliseconds it would rather gather first; 0: no reason to come back. */
+  start(): number {
+    if (this.#round !== undefined || this.#arriving.length === 0) return 0;
+    const now = this.#config.clock.now();
+    if (now < this.#notBefore) return this.#notBefore - now;
+    if (this.#arriving.length >= CROWD) this.#notBefore = now + this.#config.gatherMs;
+    this.#round = { contexts: new Set(), waiters: this.#arriving, askedAt: now };
     this.#arriving = [];
     this.#ask(this.#round);
+    return 0;
   }
 
   answered(states: readonly ReadState[], applied: number): void {
