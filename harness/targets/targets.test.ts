@@ -48,7 +48,7 @@ describe("what cannot be a target is told in one sentence", () => {
 
   test("a name that nobody knows", async () =>
     expect(await refused("zookeeper")).toMatch(
-      /^there is no target "zookeeper"; give --target reference, etcd, endpoints or a path/,
+      /^there is no target "zookeeper"; give --target reference, etcd, endpoints, simulation or a path/,
     ));
   test("a path where nothing is", async () =>
     expect(await refused("/no/such/etcd")).toMatch(/^the target \/no\/such\/etcd does not exist;/));
