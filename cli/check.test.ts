@@ -6,8 +6,10 @@ import type { CheckCommandOptions } from "./check.ts";
 import { checkCommand } from "./check.ts";
 
 const start = '{"type":"start","format":1,"model":"cas-register","foreignWriters":false}\n';
-const written = '{"type":"invoke","op":0,"process":0,"time":1,"input":{"f":"write","value":1}}\n{"type":"ok","op":0,"process":0,"time":2,"output":null}\n';
-const readOf = (value: number) => `{"type":"invoke","op":1,"process":0,"time":3,"input":{"f":"read"}}\n{"type":"ok","op":1,"process":0,"time":4,"output":${value}}\n`;
+const written =
+  '{"type":"invoke","op":0,"process":0,"time":1,"input":{"f":"write","value":1}}\n{"type":"ok","op":0,"process":0,"time":2,"output":null}\n';
+const readOf = (value: number) =>
+  `{"type":"invoke","op":1,"process":0,"time":3,"input":{"f":"read"}}\n{"type":"ok","op":1,"process":0,"time":4,"output":${value}}\n`;
 
 let directory = "";
 const out: string[] = [];
@@ -32,7 +34,11 @@ afterEach(() => {
   errors.length = 0;
 });
 
-const check = (names: readonly string[], options: CheckCommandOptions = {}) => checkCommand(names.map((name) => (name === "" ? directory : join(directory, name))), options);
+const check = (names: readonly string[], options: CheckCommandOptions = {}) =>
+  checkCommand(
+    names.map((name) => (name === "" ? directory : join(directory, name))),
+    options,
+  );
 
 describe("check", () => {
   test.each<[readonly string[], number]>([
@@ -48,11 +54,19 @@ describe("check", () => {
 
   test("--json prints one object a file, the file as it was given", async () => {
     expect(await check(["good.jsonl", "bad.jsonl", "malformed.jsonl"], { json: true })).toBe(1);
-    const lines = out.join("").trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = out
+      .join("")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines).toMatchObject([
       { file: join(directory, "good.jsonl"), valid: true, model: "cas-register", format: "jsonl", operations: 2 },
       { file: join(directory, "bad.jsonl"), valid: false, counterexample: { kind: "counterexample", prefix: [0] } },
-      { file: join(directory, "malformed.jsonl"), valid: null, error: "line 2: ok event with op absent; a number is needed there" },
+      {
+        file: join(directory, "malformed.jsonl"),
+        valid: null,
+        error: "line 2: ok event with op absent; a number is needed there",
+      },
     ]);
     expect(errors).toEqual([]);
   });

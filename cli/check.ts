@@ -26,7 +26,9 @@ export async function checkCommand(files: string[], options: CheckCommandOptions
   for (const file of files) {
     const verdict = await checkFile(file, parsed);
     const readable = verdict.valid !== null || options.json === true;
-    (readable ? process.stdout : process.stderr).write(`${options.json === true ? JSON.stringify(withoutVerdicts(verdict)) : describe(verdict)}\n`);
+    (readable ? process.stdout : process.stderr).write(
+      `${options.json === true ? JSON.stringify(withoutVerdicts(verdict)) : describe(verdict)}\n`,
+    );
     worst = worse(worst, exitCodeOf(verdict));
   }
   return worst;

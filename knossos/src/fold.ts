@@ -33,8 +33,13 @@ export class HistoryFolder {
   add(event: HistoryEvent, line?: number): void {
     switch (event.type) {
       case "start":
-        if (this.#start !== undefined) throw new MalformedHistory("a second start event; a history has one, first", line);
-        if (event.format !== HISTORY_FORMAT) throw new MalformedHistory(`history format ${String(event.format)} is not known; this reader knows ${HISTORY_FORMAT}`, line);
+        if (this.#start !== undefined)
+          throw new MalformedHistory("a second start event; a history has one, first", line);
+        if (event.format !== HISTORY_FORMAT)
+          throw new MalformedHistory(
+            `history format ${String(event.format)} is not known; this reader knows ${String(HISTORY_FORMAT)}`,
+            line,
+          );
         this.#start = event;
         return;
       case "invoke":
@@ -57,7 +62,8 @@ export class HistoryFolder {
   }
 
   #invoke(event: Extract<HistoryEvent, { type: "invoke" }>, line: number | undefined): void {
-    if (this.#operations.has(event.op)) throw new MalformedHistory(`operation ${event.op} is invoked twice; every op number is used once`, line);
+    if (this.#operations.has(event.op))
+      throw new MalformedHistory(`operation ${event.op} is invoked twice; every op number is used once`, line);
     this.#operations.set(event.op, {
       op: event.op,
       process: event.process,
@@ -70,9 +76,18 @@ export class HistoryFolder {
 
   #complete(event: Extract<HistoryEvent, { type: "ok" | "fail" | "info" }>, line: number | undefined): void {
     const operation = this.#operations.get(event.op);
-    if (operation === undefined) throw new MalformedHistory(`operation ${event.op} ends with ${event.type} but was never invoked; its invoke line must come first`, line);
-    if (this.#completed.has(event.op)) throw new MalformedHistory(`operation ${event.op} ends twice; an operation has one completion`, line);
-    if (event.time < operation.invoked) throw new MalformedHistory(`operation ${event.op} ends at ${event.time}, before its invocation at ${operation.invoked}; times are of one monotonic clock`, line);
+    if (operation === undefined)
+      throw new MalformedHistory(
+        `operation ${event.op} ends with ${event.type} but was never invoked; its invoke line must come first`,
+        line,
+      );
+    if (this.#completed.has(event.op))
+      throw new MalformedHistory(`operation ${event.op} ends twice; an operation has one completion`, line);
+    if (event.time < operation.invoked)
+      throw new MalformedHistory(
+        `operation ${event.op} ends at ${event.time}, before its invocation at ${operation.invoked}; times are of one monotonic clock`,
+        line,
+      );
     this.#completed.add(event.op);
     operation.outcome = event.type;
     if (event.type === "info") operation.reported = event.time;
@@ -83,7 +98,8 @@ export class HistoryFolder {
 
   #stream(event: Extract<HistoryEvent, { type: "open" | "message" | "close" }>, line: number | undefined): void {
     if (event.type === "open") {
-      if (this.#streams.has(event.stream)) throw new MalformedHistory(`stream ${event.stream} is opened twice; every stream number is used once`, line);
+      if (this.#streams.has(event.stream))
+        throw new MalformedHistory(`stream ${event.stream} is opened twice; every stream number is used once`, line);
       this.#streams.set(event.stream, {
         stream: event.stream,
         process: event.process,
@@ -95,7 +111,11 @@ export class HistoryFolder {
       return;
     }
     const stream = this.#streams.get(event.stream);
-    if (stream === undefined) throw new MalformedHistory(`stream ${event.stream} has a ${event.type} but was never opened; its open line must come first`, line);
+    if (stream === undefined)
+      throw new MalformedHistory(
+        `stream ${event.stream} has a ${event.type} but was never opened; its open line must come first`,
+        line,
+      );
     if (event.type === "message") {
       stream.messages.push({ time: event.time, message: event.message });
     } else {
@@ -105,7 +125,8 @@ export class HistoryFolder {
   }
 
   finish(): History {
-    if (this.#start === undefined) throw new MalformedHistory("no start event; the first line must be {\"type\":\"start\",\"format\":1,...}");
+    if (this.#start === undefined)
+      throw new MalformedHistory('no start event; the first line must be {"type":"start","format":1,...}');
     return {
       model: this.#start.model,
       ...(this.#start.initial === undefined ? {} : { initial: this.#start.initial }),
@@ -140,7 +161,10 @@ export class HistoryLineReader {
       value = JSON.parse(text);
     } catch {
       // Only the last line may be torn (the writer died in it); whether it is the last shows with the next.
-      this.#torn = new MalformedHistory(`not a JSON object; each line of a history is one event such as {"type":"invoke",...}`, this.#line);
+      this.#torn = new MalformedHistory(
+        `not a JSON object; each line of a history is one event such as {"type":"invoke",...}`,
+        this.#line,
+      );
       return;
     }
     this.#folder.add(asEvent(value, this.#line), this.#line);
@@ -168,16 +192,25 @@ const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 function asEvent(value: unknown, line: number): HistoryEvent {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new MalformedHistory("not a JSON object; each line of a history is one event", line);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new MalformedHistory("not a JSON object; each line of a history is one event", line);
   const record = value as Record<string, unknown>;
   const type = record["type"];
   const fields = typeof type === "string" && Object.hasOwn(FIELDS, type) ? FIELDS[type] : undefined;
-  if (fields === undefined) throw new MalformedHistory(`event type ${JSON.stringify(type)} is not known; known are ${Object.keys(FIELDS).join(", ")}`, line);
+  if (fields === undefined)
+    throw new MalformedHistory(
+      `event type ${JSON.stringify(type)} is not known; known are ${Object.keys(FIELDS).join(", ")}`,
+      line,
+    );
   for (const name in fields) {
     const wanted = fields[name] as string;
     const found = record[name];
     if (wanted.endsWith("?") && found === undefined) continue;
-    if (!hasType(found, wanted.replace("?", ""))) throw new MalformedHistory(`${String(type)} event with ${name} ${found === undefined ? "absent" : JSON.stringify(found)}; a ${wanted.replace("?", "")} is needed there`, line);
+    if (!hasType(found, wanted.replace("?", "")))
+      throw new MalformedHistory(
+        `${String(type)} event with ${name} ${found === undefined ? "absent" : JSON.stringify(found)}; a ${wanted.replace("?", "")} is needed there`,
+        line,
+      );
   }
   return record as HistoryEvent;
 }

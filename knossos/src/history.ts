@@ -15,18 +15,63 @@ export interface OperationError {
 
 /** One line of `history.jsonl`. The file is written while the run goes on; a torn last line is dropped by readers. */
 export type HistoryEvent =
-  | { readonly type: "start"; readonly format: typeof HISTORY_FORMAT; readonly model: string; readonly initial?: Json; readonly foreignWriters: boolean }
+  | {
+      readonly type: "start";
+      readonly format: typeof HISTORY_FORMAT;
+      readonly model: string;
+      readonly initial?: Json;
+      readonly foreignWriters: boolean;
+    }
   /** Written before the request leaves. `op` is unique in the file; `process` runs one operation at a time. */
-  | { readonly type: "invoke"; readonly op: number; readonly process: number; readonly node?: string; readonly time: Nanoseconds; readonly input: Json }
-  | { readonly type: "ok"; readonly op: number; readonly process: number; readonly time: Nanoseconds; readonly output: Json }
-  | { readonly type: "fail" | "info"; readonly op: number; readonly process: number; readonly time: Nanoseconds; readonly error: OperationError; readonly output?: Json }
+  | {
+      readonly type: "invoke";
+      readonly op: number;
+      readonly process: number;
+      readonly node?: string;
+      readonly time: Nanoseconds;
+      readonly input: Json;
+    }
+  | {
+      readonly type: "ok";
+      readonly op: number;
+      readonly process: number;
+      readonly time: Nanoseconds;
+      readonly output: Json;
+    }
+  | {
+      readonly type: "fail" | "info";
+      readonly op: number;
+      readonly process: number;
+      readonly time: Nanoseconds;
+      readonly error: OperationError;
+      readonly output?: Json;
+    }
   /** A stream (a watch, a keepalive) was asked for. `stream` is unique in the file. `input` is a WatchInput or KeepAliveInput. */
-  | { readonly type: "open"; readonly stream: number; readonly process: number; readonly node?: string; readonly time: Nanoseconds; readonly input: Json }
+  | {
+      readonly type: "open";
+      readonly stream: number;
+      readonly process: number;
+      readonly node?: string;
+      readonly time: Nanoseconds;
+      readonly input: Json;
+    }
   | { readonly type: "message"; readonly stream: number; readonly time: Nanoseconds; readonly message: Json }
-  | { readonly type: "close"; readonly stream: number; readonly time: Nanoseconds; readonly reason: string; readonly error?: OperationError }
+  | {
+      readonly type: "close";
+      readonly stream: number;
+      readonly time: Nanoseconds;
+      readonly reason: string;
+      readonly error?: OperationError;
+    }
   /** What happened without a client of ours: `lease-expired`, `compaction`, `foreign-write`... */
   | { readonly type: "env"; readonly time: Nanoseconds; readonly what: string; readonly details?: Json }
-  | { readonly type: "fault" | "heal"; readonly time: Nanoseconds; readonly fault: string; readonly on: readonly string[]; readonly id: number };
+  | {
+      readonly type: "fault" | "heal";
+      readonly time: Nanoseconds;
+      readonly fault: string;
+      readonly on: readonly string[];
+      readonly id: number;
+    };
 
 /** An operation folded from its invocation and completion. Never completed = "info" with `returned: undefined`. */
 export interface Operation<I = Json, O = Json> {

@@ -26,7 +26,8 @@ export const MODELS: readonly string[] = Object.keys(JUDGES);
 /** Judges a history by the model it names. Throws MalformedHistory if there is no such model or the operations are not of it. */
 export function judge(history: History, options: LinearizabilityOptions = {}): Verdict[] {
   const judgeOf = Object.hasOwn(JUDGES, history.model) ? JUDGES[history.model] : undefined;
-  if (judgeOf === undefined) throw new MalformedHistory(`model ${JSON.stringify(history.model)} is not known; one of ${MODELS.join(", ")} is`);
+  if (judgeOf === undefined)
+    throw new MalformedHistory(`model ${JSON.stringify(history.model)} is not known; one of ${MODELS.join(", ")} is`);
   checkShapes(history);
   return judgeOf(history, options);
 }
@@ -50,7 +51,11 @@ function checkShapes(history: History): void {
     const missing = fields?.find((field) => record[field] === undefined);
     if (fields === undefined || missing !== undefined) {
       const wrong = fields === undefined ? `f ${JSON.stringify(f)}` : `no ${missing}`;
-      throw new MalformedHistory(`operation ${op} has ${wrong}, but the model is ${history.model}; it needs one of ${Object.entries(known).map(([name, needs]) => [name, ...needs].join(" ")).join(", ")}`);
+      throw new MalformedHistory(
+        `operation ${op} has ${wrong}, but the model is ${history.model}; it needs one of ${Object.entries(known)
+          .map(([name, needs]) => [name, ...needs].join(" "))
+          .join(", ")}`,
+      );
     }
   }
 }

@@ -47,7 +47,10 @@ interface Evidence {
  * Grants, keepalives, revokes, time-to-live answers, refused puts, and the keys attached are the evidence.
  */
 export function checkLease(history: History, options: LeaseOptions): Verdict {
-  if (!(options.electionTimeoutMs > 0)) throw new MalformedHistory(`election timeout ${options.electionTimeoutMs} ms; a positive number is needed to judge leases`);
+  if (!(options.electionTimeoutMs > 0))
+    throw new MalformedHistory(
+      `election timeout ${options.electionTimeoutMs} ms; a positive number is needed to judge leases`,
+    );
   const check = new LeaseCheck(validateEtcd(history), options);
   return check.verdict();
 }
@@ -73,8 +76,22 @@ class LeaseCheck {
     for (const evidence of this.#evidenceOfLife()) this.#judgeThere(evidence);
     const stats = { leases: this.#leases.size, judgedGone: this.#gone, judgedAlive: this.#there };
     if (this.#findings.length > 0) return { valid: false, checker: "lease", findings: this.#findings, stats };
-    if (this.#leases.size === 0) return { valid: "unknown", checker: "lease", findings: [], why: "no lease was granted, so there is nothing to judge", stats };
-    if (this.#gone + this.#there === 0) return { valid: "unknown", checker: "lease", findings: [], why: "no lease was seen alive or gone after its grant, so there is nothing to judge", stats };
+    if (this.#leases.size === 0)
+      return {
+        valid: "unknown",
+        checker: "lease",
+        findings: [],
+        why: "no lease was granted, so there is nothing to judge",
+        stats,
+      };
+    if (this.#gone + this.#there === 0)
+      return {
+        valid: "unknown",
+        checker: "lease",
+        findings: [],
+        why: "no lease was seen alive or gone after its grant, so there is nothing to judge",
+        stats,
+      };
     return { valid: true, checker: "lease", findings: [], stats };
   }
 
@@ -125,7 +142,12 @@ class LeaseCheck {
     this.#gone++;
     if (evidence.to >= lease.aliveUntil) return;
     const renewed = lease.aliveBy.input.f === "lease-grant" ? "granted" : "kept alive";
-    this.#add("lease-expired-early", evidence, `${evidence.text} at ${seconds(evidence.to)}, but lease ${lease.id} was ${renewed} by operation ${lease.aliveBy.op} and lives until ${seconds(lease.aliveUntil)} at least`, [lease.aliveBy.op]);
+    this.#add(
+      "lease-expired-early",
+      evidence,
+      `${evidence.text} at ${seconds(evidence.to)}, but lease ${lease.id} was ${renewed} by operation ${lease.aliveBy.op} and lives until ${seconds(lease.aliveUntil)} at least`,
+      [lease.aliveBy.op],
+    );
   }
 
   #judgeThere(evidence: Evidence): void {
@@ -133,14 +155,25 @@ class LeaseCheck {
     if (this.#ambiguous.has(lease.id) || lease.renewedBy === Number.POSITIVE_INFINITY) return;
     if (!this.#majorityUp(evidence.from)) return;
     const since = Math.max(lease.renewedBy, this.#lastDisturbance(evidence.from));
-    const deadline = since + lease.ttlSeconds * NANOSECONDS_PER_SECOND + 2 * this.#options.electionTimeoutMs * 1e6 + SLACK_NS;
+    const deadline =
+      since + lease.ttlSeconds * NANOSECONDS_PER_SECOND + 2 * this.#options.electionTimeoutMs * 1e6 + SLACK_NS;
     this.#there++;
     if (evidence.from <= deadline) return;
-    this.#add("lease-outlived", evidence, `${evidence.text} at ${seconds(evidence.from)}, but lease ${lease.id} (TTL ${lease.ttlSeconds} s, last renewed by ${seconds(lease.renewedBy)}) had to be gone by ${seconds(deadline)}`, [lease.grant.op]);
+    this.#add(
+      "lease-outlived",
+      evidence,
+      `${evidence.text} at ${seconds(evidence.from)}, but lease ${lease.id} (TTL ${lease.ttlSeconds} s, last renewed by ${seconds(lease.renewedBy)}) had to be gone by ${seconds(deadline)}`,
+      [lease.grant.op],
+    );
   }
 
   #add(kind: string, evidence: Evidence, message: string, more: readonly number[]): void {
-    this.#findings.push({ kind, message, operations: [...new Set([...more, ...evidence.operations])], ...(evidence.streams === undefined ? {} : { streams: evidence.streams }) });
+    this.#findings.push({
+      kind,
+      message,
+      operations: [...new Set([...more, ...evidence.operations])],
+      ...(evidence.streams === undefined ? {} : { streams: evidence.streams }),
+    });
   }
 
   #majorityUp(at: Nanoseconds): boolean {
@@ -159,9 +192,11 @@ class LeaseCheck {
   #lastDisturbance(at: Nanoseconds): Nanoseconds {
     let last = Number.NEGATIVE_INFINITY;
     for (const fault of this.#history.faults) if (fault.time <= at) last = Math.max(last, fault.time);
-    for (const env of this.#history.environment) if (env.what === "leader-change" && env.time <= at) last = Math.max(last, env.time);
+    for (const env of this.#history.environment)
+      if (env.what === "leader-change" && env.time <= at) last = Math.max(last, env.time);
     // In a window of a majority being up, its beginning is a heal.
-    for (const [from] of this.#options.upWindows ?? []) if (from <= at && Number.isFinite(from) && from > 0) last = Math.max(last, from);
+    for (const [from] of this.#options.upWindows ?? [])
+      if (from <= at && Number.isFinite(from) && from > 0) last = Math.max(last, from);
     return last;
   }
 
@@ -172,13 +207,22 @@ class LeaseCheck {
       const between = { from: invoked, to: returned, operations: [operation.op] };
       if (input.f === "lease-time-to-live" || input.f === "lease-keepalive") {
         const lease = this.#leases.get(input.id);
-        const told = output !== undefined && (output.f === "lease-time-to-live" || output.f === "lease-keepalive") ? output.ttlSeconds : undefined;
-        const gone = outcome === "ok" ? told !== undefined && (input.f === "lease-keepalive" ? told <= 0 : told < 0) : saysLeaseNotFound(operation);
-        if (lease !== undefined && gone) yield { ...between, lease, text: `${input.f} answered that lease ${input.id} is gone` };
+        const told =
+          output !== undefined && (output.f === "lease-time-to-live" || output.f === "lease-keepalive")
+            ? output.ttlSeconds
+            : undefined;
+        const gone =
+          outcome === "ok"
+            ? told !== undefined && (input.f === "lease-keepalive" ? told <= 0 : told < 0)
+            : saysLeaseNotFound(operation);
+        if (lease !== undefined && gone)
+          yield { ...between, lease, text: `${input.f} answered that lease ${input.id} is gone` };
       } else if (isRequest(input) && saysLeaseNotFound(operation)) {
         for (const request of possible(input)) {
-          const lease = request.f === "put" && request.lease !== undefined ? this.#leases.get(request.lease) : undefined;
-          if (lease !== undefined && (lease.grant.returned ?? Number.POSITIVE_INFINITY) < invoked) yield { ...between, lease, text: `a put with lease ${lease.id} was refused because it is gone` };
+          const lease =
+            request.f === "put" && request.lease !== undefined ? this.#leases.get(request.lease) : undefined;
+          if (lease !== undefined && (lease.grant.returned ?? Number.POSITIVE_INFINITY) < invoked)
+            yield { ...between, lease, text: `a put with lease ${lease.id} was refused because it is gone` };
         }
       }
     }
@@ -192,7 +236,8 @@ class LeaseCheck {
       const between = { from: invoked, to: returned, operations: [operation.op] };
       if (input.f === "lease-time-to-live" && output.f === "lease-time-to-live") {
         const lease = this.#leases.get(input.id);
-        if (lease !== undefined && output.ttlSeconds > 0) yield { ...between, lease, text: `lease ${input.id} was answered to have ${output.ttlSeconds} s left` };
+        if (lease !== undefined && output.ttlSeconds > 0)
+          yield { ...between, lease, text: `lease ${input.id} was answered to have ${output.ttlSeconds} s left` };
       } else if (isRequest(input) && !isSerializable(input)) {
         for (const [request, answer] of executed(input, output as EtcdAnswer)) {
           if (request.f === "put" && request.lease !== undefined) {
@@ -202,7 +247,8 @@ class LeaseCheck {
           if (request.f !== "range" || answer.f !== "range" || (request.revision ?? 0) > 0) continue;
           for (const kv of answer.kvs) {
             const lease = kv.lease === undefined ? undefined : this.#leases.get(kv.lease);
-            if (lease !== undefined) yield { ...between, lease, text: `${kv.key}, attached to lease ${lease.id}, was still there` };
+            if (lease !== undefined)
+              yield { ...between, lease, text: `${kv.key}, attached to lease ${lease.id}, was still there` };
           }
         }
       }
@@ -211,21 +257,24 @@ class LeaseCheck {
 }
 
 function saysLeaseNotFound(operation: EtcdOperation): boolean {
-  return operation.outcome === "fail" && operation.error !== undefined && /lease not found/i.test(operation.error.message);
+  return (
+    operation.outcome === "fail" && operation.error !== undefined && /lease not found/i.test(operation.error.message)
+  );
 }
 
 /** Finds attached keys that went away without any client having touched them: only their lease can have taken them. */
 class AttachedKeys {
   readonly #history: History<EtcdInput, EtcdOutput>;
-  readonly #leases: ReadonlyMap<string, Lease>;
   /** Acknowledged attachments by key, by revision. */
-  readonly #attached = new Map<string, { readonly revision: number; readonly lease: Lease; readonly operation: EtcdOperation }[]>();
+  readonly #attached = new Map<
+    string,
+    { readonly revision: number; readonly lease: Lease; readonly operation: EtcdOperation }[]
+  >();
   /** Writes that may touch an attached key. */
   readonly #touching = new Map<string, EtcdOperation[]>();
 
   constructor(history: History<EtcdInput, EtcdOutput>, leases: ReadonlyMap<string, Lease>) {
     this.#history = history;
-    this.#leases = leases;
     const writes: EtcdOperation[] = [];
     for (const operation of history.operations) {
       const { input, output, outcome } = operation;
@@ -241,20 +290,38 @@ class AttachedKeys {
       }
     }
     for (const list of this.#attached.values()) list.sort((a, b) => b.revision - a.revision);
-    for (const key of this.#attached.keys()) this.#touching.set(key, writes.filter((write) => mayTouch(write, key)));
+    for (const key of this.#attached.keys())
+      this.#touching.set(
+        key,
+        writes.filter((write) => mayTouch(write, key)),
+      );
   }
 
   *vanished(): Generator<Evidence> {
     if (this.#attached.size === 0) return;
     for (const operation of this.#history.operations) {
       const { input, output, outcome, invoked, returned } = operation;
-      if (outcome !== "ok" || returned === undefined || input.f !== "range" || output?.f !== "range" || output.revision === undefined) continue;
+      if (
+        outcome !== "ok" ||
+        returned === undefined ||
+        input.f !== "range" ||
+        output?.f !== "range" ||
+        output.revision === undefined
+      )
+        continue;
       if ((input.revision ?? 0) > 0 || !isWhole(input, output)) continue;
       const present = new Set(output.kvs.map((kv: EtcdKv) => kv.key));
       for (const key of this.#attached.keys()) {
         if (present.has(key) || !inRange(key, input.key, input.rangeEnd)) continue;
         const taken = this.#takenFrom(key, output.revision, returned);
-        if (taken !== undefined) yield { lease: taken.lease, from: invoked, to: returned, text: `${key}, attached to lease ${taken.lease.id} at revision ${taken.revision}, was gone`, operations: [taken.operation.op, operation.op] };
+        if (taken !== undefined)
+          yield {
+            lease: taken.lease,
+            from: invoked,
+            to: returned,
+            text: `${key}, attached to lease ${taken.lease.id} at revision ${taken.revision}, was gone`,
+            operations: [taken.operation.op, operation.op],
+          };
       }
     }
     yield* this.#deletionsSeen();
@@ -267,14 +334,26 @@ class AttachedKeys {
           if (event.type !== "delete") continue;
           const { key, modRevision } = event.kv;
           const taken = this.#takenFrom(key, modRevision, time);
-          if (taken !== undefined) yield { lease: taken.lease, from: 0, to: time, text: `the deletion of ${key}, attached to lease ${taken.lease.id}, at revision ${modRevision} was watched`, operations: [taken.operation.op], streams: [watch.stream] };
+          if (taken !== undefined)
+            yield {
+              lease: taken.lease,
+              from: 0,
+              to: time,
+              text: `the deletion of ${key}, attached to lease ${taken.lease.id}, at revision ${modRevision} was watched`,
+              operations: [taken.operation.op],
+              streams: [watch.stream],
+            };
         }
       }
     }
   }
 
   /** The attachment of the key that held at this revision, if nobody but its lease can have ended it by then. */
-  #takenFrom(key: string, revision: number, at: Nanoseconds): { readonly revision: number; readonly lease: Lease; readonly operation: EtcdOperation } | undefined {
+  #takenFrom(
+    key: string,
+    revision: number,
+    at: Nanoseconds,
+  ): { readonly revision: number; readonly lease: Lease; readonly operation: EtcdOperation } | undefined {
     const attachment = this.#attached.get(key)?.find((one) => one.revision < revision);
     if (attachment === undefined) return undefined;
     const touched = this.#touching.get(key)?.some((write) => {
@@ -290,7 +369,10 @@ function mayTouch(operation: EtcdOperation, key: string): boolean {
   const { input } = operation;
   if (!isRequest(input)) return false;
   for (const request of possible(input)) {
-    if (request.f === "put" ? request.key === key : request.f === "delete" && inRange(key, request.key, request.rangeEnd)) return true;
+    if (
+      request.f === "put" ? request.key === key : request.f === "delete" && inRange(key, request.key, request.rangeEnd)
+    )
+      return true;
   }
   return false;
 }

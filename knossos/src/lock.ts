@@ -56,10 +56,22 @@ class LockCheck {
     this.#checkTokens(fenced);
     for (const resource of this.#resources.keys()) this.#checkOrder(fenced.filter((one) => one.resource === resource));
     this.#reportOverlaps();
-    const stats = { locks: this.#locks.size, acquisitions: this.#acquisitions.length, fencedWrites: fenced.length, overlaps: this.#notes.length };
+    const stats = {
+      locks: this.#locks.size,
+      acquisitions: this.#acquisitions.length,
+      fencedWrites: fenced.length,
+      overlaps: this.#notes.length,
+    };
     const findings = [...this.#findings, ...this.#notes];
     if (this.#findings.length > 0) return { valid: false, checker: "lock", findings, stats };
-    if (fenced.length === 0) return { valid: "unknown", checker: "lock", findings, why: "no fenced write was acknowledged or seen, so there is nothing to judge", stats };
+    if (fenced.length === 0)
+      return {
+        valid: "unknown",
+        checker: "lock",
+        findings,
+        why: "no fenced write was acknowledged or seen, so there is nothing to judge",
+        stats,
+      };
     return { valid: true, checker: "lock", findings, stats };
   }
 
@@ -71,20 +83,33 @@ class LockCheck {
       if (lock === undefined) continue;
       this.#locks.add(lock.key);
       if (outcome !== "ok" || output?.f !== "txn" || !output.succeeded || output.revision === undefined) continue;
-      this.#acquisitions.push({ lock: lock.key, token: output.revision, operation, lease: lock.lease, released: Number.POSITIVE_INFINITY });
+      this.#acquisitions.push({
+        lock: lock.key,
+        token: output.revision,
+        operation,
+        lease: lock.lease,
+        released: Number.POSITIVE_INFINITY,
+      });
     }
     for (const { input } of this.#history.operations) {
       if (input.f !== "txn") continue;
       const lock = this.#fenceOf(input)?.key;
       if (lock === undefined) continue;
-      for (const request of input.success) if (request.f === "put" && !this.#locks.has(request.key)) this.#resources.set(request.key, lock);
+      for (const request of input.success)
+        if (request.f === "put" && !this.#locks.has(request.key)) this.#resources.set(request.key, lock);
     }
     this.#collectReleases();
   }
 
   /** The compare of a lock key's create revision with a token. */
   #fenceOf(txn: EtcdTxn): EtcdCompare | undefined {
-    return txn.compare.find((compare) => this.#locks.has(compare.key) && compare.target === "create" && compare.result === "=" && Number(compare.operand) > 0);
+    return txn.compare.find(
+      (compare) =>
+        this.#locks.has(compare.key) &&
+        compare.target === "create" &&
+        compare.result === "=" &&
+        Number(compare.operand) > 0,
+    );
   }
 
   /** A holder lets go when it calls a revoke or a delete, whether or not that works: it believes no longer. */
@@ -93,7 +118,10 @@ class LockCheck {
       for (const acquisition of this.#acquisitions) {
         if (invoked < acquisition.operation.invoked || invoked >= acquisition.released) continue;
         const revokes = input.f === "lease-revoke" && input.id === acquisition.lease;
-        const deletes = process === acquisition.operation.process && isRequest(input) && requestsOf(input).some((request) => request.f === "delete" && request.key === acquisition.lock);
+        const deletes =
+          process === acquisition.operation.process &&
+          isRequest(input) &&
+          requestsOf(input).some((request) => request.f === "delete" && request.key === acquisition.lock);
         if (revokes || deletes) acquisition.released = invoked;
       }
     }
@@ -105,7 +133,11 @@ class LockCheck {
       const id = `${fenced.resource} ${fenced.revision} ${fenced.token}`;
       const known = found.get(id);
       // An acknowledged write knows its call; sightings only bound its end.
-      if (known === undefined || (known.invoked === Number.NEGATIVE_INFINITY && fenced.invoked !== Number.NEGATIVE_INFINITY)) found.set(id, fenced);
+      if (
+        known === undefined ||
+        (known.invoked === Number.NEGATIVE_INFINITY && fenced.invoked !== Number.NEGATIVE_INFINITY)
+      )
+        found.set(id, fenced);
     };
     for (const operation of this.#history.operations) {
       const { input, output, outcome, invoked, returned } = operation;
@@ -115,8 +147,18 @@ class LockCheck {
         if (request.f === "put" && this.#resources.has(request.key) && output.revision !== undefined) {
           const token = tokenOf(request.value);
           if (token === undefined || lock === undefined) this.#unfenced(operation, request.key);
-          else add({ resource: request.key, lock: lock.key, token, revision: output.revision, invoked, returned, operations: [operation.op] });
-          if (token !== undefined && lock !== undefined && token !== Number(lock.operand)) this.#wrongToken(operation, token, Number(lock.operand));
+          else
+            add({
+              resource: request.key,
+              lock: lock.key,
+              token,
+              revision: output.revision,
+              invoked,
+              returned,
+              operations: [operation.op],
+            });
+          if (token !== undefined && lock !== undefined && token !== Number(lock.operand))
+            this.#wrongToken(operation, token, Number(lock.operand));
         } else if (request.f === "range" && answer.f === "range" && request.keysOnly !== true) {
           for (const kv of answer.kvs) this.#addSeen(kv, returned, { operations: [operation.op] }, add);
         }
@@ -124,23 +166,46 @@ class LockCheck {
     }
     for (const watch of watchesOf(this.#history.streams)) {
       for (const { time, message } of watch.messages) {
-        for (const event of message.events) if (event.type === "put") this.#addSeen(event.kv, time, { operations: [], streams: [watch.stream] }, add);
+        for (const event of message.events)
+          if (event.type === "put") this.#addSeen(event.kv, time, { operations: [], streams: [watch.stream] }, add);
       }
     }
     return [...found.values()].sort((a, b) => a.revision - b.revision);
   }
 
-  #addSeen(kv: EtcdKv, returned: Nanoseconds, by: { readonly operations: readonly number[]; readonly streams?: readonly number[] }, add: (fenced: Fenced) => void): void {
+  #addSeen(
+    kv: EtcdKv,
+    returned: Nanoseconds,
+    by: { readonly operations: readonly number[]; readonly streams?: readonly number[] },
+    add: (fenced: Fenced) => void,
+  ): void {
     const token = this.#resources.has(kv.key) ? tokenOf(kv.value) : undefined;
-    if (token !== undefined) add({ resource: kv.key, lock: this.#resources.get(kv.key), token, revision: kv.modRevision, invoked: Number.NEGATIVE_INFINITY, returned, ...by });
+    if (token !== undefined)
+      add({
+        resource: kv.key,
+        lock: this.#resources.get(kv.key),
+        token,
+        revision: kv.modRevision,
+        invoked: Number.NEGATIVE_INFINITY,
+        returned,
+        ...by,
+      });
   }
 
   #unfenced(operation: EtcdOperation, resource: string): void {
-    this.#findings.push({ kind: "unfenced-write", message: `operation ${operation.op} wrote ${resource} without comparing a lock's create revision with its token, so nothing fences it`, operations: [operation.op] });
+    this.#findings.push({
+      kind: "unfenced-write",
+      message: `operation ${operation.op} wrote ${resource} without comparing a lock's create revision with its token, so nothing fences it`,
+      operations: [operation.op],
+    });
   }
 
   #wrongToken(operation: EtcdOperation, token: number, compared: number): void {
-    this.#findings.push({ kind: "wrong-token", message: `operation ${operation.op} wrote token ${token} under a compare with token ${compared}`, operations: [operation.op] });
+    this.#findings.push({
+      kind: "wrong-token",
+      message: `operation ${operation.op} wrote token ${token} under a compare with token ${compared}`,
+      operations: [operation.op],
+    });
   }
 
   #checkTokens(fenced: readonly Fenced[]): void {
@@ -149,28 +214,57 @@ class LockCheck {
       const id = `${acquisition.lock} ${acquisition.token}`;
       const other = byToken.get(id);
       if (other === undefined) byToken.set(id, acquisition);
-      else this.#findings.push({ kind: "token-given-twice", message: `operations ${other.operation.op} and ${acquisition.operation.op} both acquired ${acquisition.lock} with token ${acquisition.token}`, operations: [other.operation.op, acquisition.operation.op] });
+      else
+        this.#findings.push({
+          kind: "token-given-twice",
+          message: `operations ${other.operation.op} and ${acquisition.operation.op} both acquired ${acquisition.lock} with token ${acquisition.token}`,
+          operations: [other.operation.op, acquisition.operation.op],
+        });
     }
     for (const one of fenced) {
       if (one.lock === undefined) continue;
-      if (one.revision <= one.token) this.#findings.push({ kind: "token-from-the-future", message: `${one.resource} got token ${one.token} at revision ${one.revision}, before that token existed`, operations: one.operations, ...streamsOf(one) });
+      if (one.revision <= one.token)
+        this.#findings.push({
+          kind: "token-from-the-future",
+          message: `${one.resource} got token ${one.token} at revision ${one.revision}, before that token existed`,
+          operations: one.operations,
+          ...streamsOf(one),
+        });
       const acquired = byToken.get(`${one.lock} ${one.token}`);
       if (acquired === undefined && !this.#mayHaveAcquired(one.lock, one.returned)) {
-        this.#findings.push({ kind: "token-never-given", message: `${one.resource} was written with token ${one.token} at revision ${one.revision}, but nobody acquired ${one.lock} with it`, operations: one.operations, ...streamsOf(one) });
+        this.#findings.push({
+          kind: "token-never-given",
+          message: `${one.resource} was written with token ${one.token} at revision ${one.revision}, but nobody acquired ${one.lock} with it`,
+          operations: one.operations,
+          ...streamsOf(one),
+        });
       }
     }
   }
 
   /** An acquisition in doubt may have handed out any token. */
   #mayHaveAcquired(lock: string, by: Nanoseconds): boolean {
-    return this.#history.foreignWriters || this.#history.operations.some((operation) => operation.outcome === "info" && operation.invoked <= by && operation.input.f === "txn" && lockOf(operation.input)?.key === lock);
+    return (
+      this.#history.foreignWriters ||
+      this.#history.operations.some(
+        (operation) =>
+          operation.outcome === "info" &&
+          operation.invoked <= by &&
+          operation.input.f === "txn" &&
+          lockOf(operation.input)?.key === lock,
+      )
+    );
   }
 
   #checkOrder(fenced: readonly Fenced[]): void {
     let newest: Fenced | undefined;
     for (const one of fenced) {
       if (newest !== undefined && one.token < newest.token) {
-        this.#older(newest, one, `at revision ${one.revision}, after token ${newest.token} at revision ${newest.revision}`);
+        this.#older(
+          newest,
+          one,
+          `at revision ${one.revision}, after token ${newest.token} at revision ${newest.revision}`,
+        );
       }
       if (newest === undefined || one.token > newest.token) newest = one;
     }
@@ -184,14 +278,23 @@ class LockCheck {
         if (best === undefined || returned.token > best.token) best = returned;
       }
       if (best !== undefined && one.token < best.token && one.revision <= best.revision) {
-        this.#older(best, one, `called at ${seconds(one.invoked)}, after token ${best.token} had been written by ${seconds(best.returned)}`);
+        this.#older(
+          best,
+          one,
+          `called at ${seconds(one.invoked)}, after token ${best.token} had been written by ${seconds(best.returned)}`,
+        );
       }
     }
   }
 
   #older(newer: Fenced, older: Fenced, text: string): void {
     const streams = [...(newer.streams ?? []), ...(older.streams ?? [])];
-    this.#findings.push({ kind: "older-token-after-newer", message: `${older.resource} was written with token ${older.token} ${text}`, operations: [...newer.operations, ...older.operations], ...(streams.length > 0 ? { streams } : {}) });
+    this.#findings.push({
+      kind: "older-token-after-newer",
+      message: `${older.resource} was written with token ${older.token} ${text}`,
+      operations: [...newer.operations, ...older.operations],
+      ...(streams.length > 0 ? { streams } : {}),
+    });
   }
 
   #reportOverlaps(): void {
@@ -201,7 +304,11 @@ class LockCheck {
       for (const one of sorted.filter((acquisition) => acquisition.lock === lock)) {
         const from = one.operation.returned ?? 0;
         if (holder !== undefined && holder.released > from) {
-          this.#notes.push({ kind: "overlapping-holders", message: `token ${one.token} of ${lock} was handed out by ${seconds(from)} while the holder of token ${holder.token} had not let go; the fence, not the lock, has to keep them apart`, operations: [holder.operation.op, one.operation.op] });
+          this.#notes.push({
+            kind: "overlapping-holders",
+            message: `token ${one.token} of ${lock} was handed out by ${seconds(from)} while the holder of token ${holder.token} had not let go; the fence, not the lock, has to keep them apart`,
+            operations: [holder.operation.op, one.operation.op],
+          });
         }
         if (holder === undefined || one.released > holder.released) holder = one;
       }
@@ -218,7 +325,8 @@ function lockOf(txn: EtcdTxn): { readonly key: string; readonly lease: string } 
   for (const compare of txn.compare) {
     if (compare.target !== "create" || compare.result !== "=" || Number(compare.operand) !== 0) continue;
     for (const request of txn.success) {
-      if (request.f === "put" && request.key === compare.key && request.lease !== undefined && request.lease !== "0") return { key: compare.key, lease: request.lease };
+      if (request.f === "put" && request.key === compare.key && request.lease !== undefined && request.lease !== "0")
+        return { key: compare.key, lease: request.lease };
     }
   }
   return undefined;

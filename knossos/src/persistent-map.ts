@@ -22,7 +22,14 @@ export interface Entries<V> {
   equal(a: V, b: V): boolean;
 }
 
-function node<V>(entries: Entries<V>, key: string, value: V, priority: number, left: Tree<V> | undefined, right: Tree<V> | undefined): Tree<V> {
+function node<V>(
+  entries: Entries<V>,
+  key: string,
+  value: V,
+  priority: number,
+  left: Tree<V> | undefined,
+  right: Tree<V> | undefined,
+): Tree<V> {
   const hash = (mix(hashText(key), entries.hash(value)) + (left?.hash ?? 0) + (right?.hash ?? 0)) | 0;
   return { key, value, priority, left, right, hash, size: 1 + (left?.size ?? 0) + (right?.size ?? 0) };
 }
@@ -44,11 +51,25 @@ export function insert<V>(entries: Entries<V>, tree: Tree<V> | undefined, key: s
   if (order < 0) {
     const left = insert(entries, tree.left, key, value);
     if (!above(left, tree)) return node(entries, tree.key, tree.value, tree.priority, left, tree.right);
-    return node(entries, left.key, left.value, left.priority, left.left, node(entries, tree.key, tree.value, tree.priority, left.right, tree.right));
+    return node(
+      entries,
+      left.key,
+      left.value,
+      left.priority,
+      left.left,
+      node(entries, tree.key, tree.value, tree.priority, left.right, tree.right),
+    );
   }
   const right = insert(entries, tree.right, key, value);
   if (!above(right, tree)) return node(entries, tree.key, tree.value, tree.priority, tree.left, right);
-  return node(entries, right.key, right.value, right.priority, node(entries, tree.key, tree.value, tree.priority, tree.left, right.left), right.right);
+  return node(
+    entries,
+    right.key,
+    right.value,
+    right.priority,
+    node(entries, tree.key, tree.value, tree.priority, tree.left, right.left),
+    right.right,
+  );
 }
 
 export function remove<V>(entries: Entries<V>, tree: Tree<V> | undefined, key: string): Tree<V> | undefined {
@@ -62,7 +83,8 @@ export function remove<V>(entries: Entries<V>, tree: Tree<V> | undefined, key: s
 function join<V>(entries: Entries<V>, left: Tree<V> | undefined, right: Tree<V> | undefined): Tree<V> | undefined {
   if (left === undefined) return right;
   if (right === undefined) return left;
-  if (above(left, right)) return node(entries, left.key, left.value, left.priority, left.left, join(entries, left.right, right));
+  if (above(left, right))
+    return node(entries, left.key, left.value, left.priority, left.left, join(entries, left.right, right));
   return node(entries, right.key, right.value, right.priority, join(entries, left, right.left), right.right);
 }
 
@@ -72,7 +94,11 @@ function above<V>(a: Tree<V>, b: Tree<V>): boolean {
 }
 
 /** Entries with start <= key and, where there is an end, before it. */
-export function* between<V>(entries: Entries<V>, tree: Tree<V> | undefined, inside: (key: string) => "before" | "in" | "after"): Generator<readonly [string, V]> {
+export function* between<V>(
+  entries: Entries<V>,
+  tree: Tree<V> | undefined,
+  inside: (key: string) => "before" | "in" | "after",
+): Generator<readonly [string, V]> {
   if (tree === undefined) return;
   const place = inside(tree.key);
   if (place !== "before") yield* between(entries, tree.left, inside);
@@ -83,5 +109,7 @@ export function* between<V>(entries: Entries<V>, tree: Tree<V> | undefined, insi
 export function equalTrees<V>(entries: Entries<V>, a: Tree<V> | undefined, b: Tree<V> | undefined): boolean {
   if (a === b) return true;
   if (a === undefined || b === undefined || a.hash !== b.hash || a.size !== b.size || a.key !== b.key) return false;
-  return entries.equal(a.value, b.value) && equalTrees(entries, a.left, b.left) && equalTrees(entries, a.right, b.right);
+  return (
+    entries.equal(a.value, b.value) && equalTrees(entries, a.left, b.left) && equalTrees(entries, a.right, b.right)
+  );
 }

@@ -33,7 +33,14 @@ export function partsOf<S, I, O>(history: History, model: Model<S, I, O>): reado
     const readOnly = model.isReadOnly?.(operation.input, output) ?? false;
     if (readOnly && !sure) continue;
     const object = model.objectOf?.(operation.input);
-    const call = { op: operation.op, input: operation.input, output, invoked: operation.invoked, returned: sure ? (operation.returned ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY, readOnly };
+    const call = {
+      op: operation.op,
+      input: operation.input,
+      output,
+      invoked: operation.invoked,
+      returned: sure ? (operation.returned ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
+      readOnly,
+    };
     const part = parts.get(object);
     if (part === undefined) parts.set(object, [call]);
     else part.push(call);
@@ -43,9 +50,7 @@ export function partsOf<S, I, O>(history: History, model: Model<S, I, O>): reado
 }
 
 /** What a search found so far. undefined: it has not finished. */
-export type Found<I, O> =
-  | { readonly valid: true; readonly order: readonly Call<I, O>[] }
-  | { readonly valid: false };
+export type Found<I, O> = { readonly valid: true; readonly order: readonly Call<I, O>[] } | { readonly valid: false };
 
 /** The furthest that a search came: what to show where no order exists. */
 export interface Stuck<S, I, O> {

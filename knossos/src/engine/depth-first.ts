@@ -150,7 +150,13 @@ export class DepthFirst<S, I, O> implements Search<S, I, O> {
       if (rank >= 0) this.#clearBit(rank);
       return false;
     }
-    this.#stack.push({ event, nextAlternative: this.#alternative, stateBefore: this.#state, usedBefore: this.#used, forced });
+    this.#stack.push({
+      event,
+      nextAlternative: this.#alternative,
+      stateBefore: this.#state,
+      usedBefore: this.#used,
+      forced,
+    });
     if (rank >= 0) this.#done++;
     this.#state = state;
     this.#used = used;
@@ -191,7 +197,11 @@ export class DepthFirst<S, I, O> implements Search<S, I, O> {
   /** Acknowledged calls that no return precedes. */
   #nextCalls(): Call<I, O>[] {
     const calls: Call<I, O>[] = [];
-    for (let event = this.#next[this.#head] as number; event !== -1 && this.#isReturn[event] !== true; event = this.#next[event] as number) {
+    for (
+      let event = this.#next[this.#head] as number;
+      event !== -1 && this.#isReturn[event] !== true;
+      event = this.#next[event] as number
+    ) {
       const call = this.#calls[this.#eventCall[event] as number] as Call<I, O>;
       if (call.returned !== Number.POSITIVE_INFINITY) calls.push(call);
     }
@@ -234,7 +244,8 @@ export class DepthFirst<S, I, O> implements Search<S, I, O> {
     const bucket = this.#visited.get(hash);
     if (bucket !== undefined) {
       for (const visited of bucket) {
-        if (this.#sameSet(visited) && this.#model.equal(visited.state, state) && dominates(visited.used, used)) return false;
+        if (this.#sameSet(visited) && this.#model.equal(visited.state, state) && dominates(visited.used, used))
+          return false;
       }
     }
     if (this.#visitedCount >= MOST_VISITED) return true;

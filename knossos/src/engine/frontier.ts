@@ -69,7 +69,8 @@ export class Frontier<S, I, O> implements Search<S, I, O> {
     const until = this.#steps + steps;
     while (this.#steps < until && !this.#exhausted) {
       const event = this.#events[this.#event];
-      if (event === undefined) return { valid: true, order: pathOf((this.#frontier[0] as Configuration<S, I, O>).path) };
+      if (event === undefined)
+        return { valid: true, order: pathOf((this.#frontier[0] as Configuration<S, I, O>).path) };
       this.#steps++;
       if (!event.returns) this.#invoke(event.call);
       else if (!this.#return(event.call)) return { valid: false };
@@ -123,7 +124,12 @@ export class Frontier<S, I, O> implements Search<S, I, O> {
     let { done, path } = configuration;
     for (const index of this.#open) {
       const call = this.#calls[index] as Call<I, O>;
-      if (!call.readOnly || done.includes(index) || this.#model.step(configuration.state, call.input, call.output).length === 0) continue;
+      if (
+        !call.readOnly ||
+        done.includes(index) ||
+        this.#model.step(configuration.state, call.input, call.output).length === 0
+      )
+        continue;
       done = insert(done, index);
       path = { call, before: path, length: (path?.length ?? 0) + 1 };
     }
@@ -137,7 +143,15 @@ export class Frontier<S, I, O> implements Search<S, I, O> {
       if (call.readOnly || configuration.done.includes(open)) continue;
       this.#steps++;
       for (const state of this.#model.step(configuration.state, call.input, call.output)) {
-        this.#offer(this.#absorb({ state, done: insert(configuration.done, open), used: configuration.used, path: { call, before: configuration.path, length } }), index);
+        this.#offer(
+          this.#absorb({
+            state,
+            done: insert(configuration.done, open),
+            used: configuration.used,
+            path: { call, before: configuration.path, length },
+          }),
+          index,
+        );
       }
     }
     this.#doubt.classes.forEach((calls, kind) => {
@@ -148,7 +162,15 @@ export class Frontier<S, I, O> implements Search<S, I, O> {
       for (const state of this.#model.step(configuration.state, call.input, undefined)) {
         // It never has to take effect, so where it changes nothing it may as well not.
         if (this.#model.equal(state, configuration.state)) continue;
-        this.#offer(this.#absorb({ state, done: configuration.done, used: use(configuration.used, kind), path: { call, before: configuration.path, length } }), index);
+        this.#offer(
+          this.#absorb({
+            state,
+            done: configuration.done,
+            used: use(configuration.used, kind),
+            path: { call, before: configuration.path, length },
+          }),
+          index,
+        );
       }
     });
   }
@@ -182,7 +204,8 @@ class Table<S, I, O> {
     }
     for (let i = 0; i < bucket.length; i++) {
       const other = bucket[i] as Configuration<S, I, O>;
-      if (!sameNumbers(other.done, configuration.done) || !this.#model.equal(other.state, configuration.state)) continue;
+      if (!sameNumbers(other.done, configuration.done) || !this.#model.equal(other.state, configuration.state))
+        continue;
       if (dominates(other.used, configuration.used)) return false;
       if (dominates(configuration.used, other.used)) {
         bucket[i] = configuration;

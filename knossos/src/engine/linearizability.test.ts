@@ -7,7 +7,12 @@ import type { CounterInput } from "../models/counter.ts";
 import { counter } from "../models/counter.ts";
 import type { KvInput, KvState } from "../models/kv.ts";
 import { kv } from "../models/kv.ts";
-import type { MultiRegisterInput, MultiRegisterOutput, MultiRegisterState, MultiRegisterStep } from "../models/multi-register.ts";
+import type {
+  MultiRegisterInput,
+  MultiRegisterOutput,
+  MultiRegisterState,
+  MultiRegisterStep,
+} from "../models/multi-register.ts";
 import { multiRegister } from "../models/multi-register.ts";
 import type { CasRegisterInput, RegisterInput, RegisterOutput } from "../models/register.ts";
 import { casRegister, register } from "../models/register.ts";
@@ -20,7 +25,10 @@ import { checkLinearizable } from "./linearizability.ts";
 const registerSubject: Subject<string, RegisterInput, RegisterOutput> = {
   model: register,
   input: (rng) => (rng.chance(0.5) ? { f: "read" } : { f: "write", value: rng.int(3) }),
-  answer: (state, input) => (input.f === "read" ? { next: state, output: JSON.parse(state) as Json } : { next: JSON.stringify(input.value), output: null }),
+  answer: (state, input) =>
+    input.f === "read"
+      ? { next: state, output: JSON.parse(state) as Json }
+      : { next: JSON.stringify(input.value), output: null },
   lie: (rng, input) => (input.f === "read" ? rng.pick([null, 0, 1, 2]) : null),
 };
 
@@ -39,7 +47,9 @@ const kvSubject: Subject<KvState, KvInput, string> = {
   model: kv,
   input(rng) {
     const key = rng.pick(["x", "y"]);
-    return rng.chance(0.4) ? { f: "get", key } : { f: rng.chance(0.4) ? "put" : "append", key, value: rng.pick(["a", "b"]) };
+    return rng.chance(0.4)
+      ? { f: "get", key }
+      : { f: rng.chance(0.4) ? "put" : "append", key, value: rng.pick(["a", "b"]) };
   },
   // The kv model's state is one key's; the subject keeps all keys in one text, as key=value lines.
   answer(state, input) {
@@ -55,7 +65,12 @@ const kvSubject: Subject<KvState, KvInput, string> = {
 const multiSubject: Subject<MultiRegisterState, MultiRegisterInput, MultiRegisterOutput> = {
   model: multiRegister,
   initial: { x: 0, y: 0 },
-  input: (rng) => ({ f: "txn", steps: Array.from({ length: 1 + rng.int(2) }, (): MultiRegisterStep => (rng.chance(0.5) ? ["read", rng.pick(["x", "y"]), null] : ["write", rng.pick(["x", "y"]), rng.int(3)])) }),
+  input: (rng) => ({
+    f: "txn",
+    steps: Array.from({ length: 1 + rng.int(2) }, (): MultiRegisterStep =>
+      rng.chance(0.5) ? ["read", rng.pick(["x", "y"]), null] : ["write", rng.pick(["x", "y"]), rng.int(3)],
+    ),
+  }),
   answer(state, input) {
     let next = state;
     const output = input.steps.map((step): MultiRegisterStep => {
@@ -71,7 +86,8 @@ const multiSubject: Subject<MultiRegisterState, MultiRegisterInput, MultiRegiste
 const counterSubject: Subject<number, CounterInput, number> = {
   model: counter,
   input: (rng) => (rng.chance(0.5) ? { f: "read" } : { f: "add", value: rng.pick([1, 2, -1]) }),
-  answer: (state, input) => (input.f === "read" ? { next: state, output: state } : { next: state + input.value, output: 0 }),
+  answer: (state, input) =>
+    input.f === "read" ? { next: state, output: state } : { next: state + input.value, output: 0 },
   lie: (rng) => rng.int(4) - 1,
 };
 
@@ -98,9 +114,14 @@ function compare<S, I, O>(subject: Subject<S, I, O>, naive: (history: History<I,
       const expected = naive(history);
       count[`${expected}`]++;
       for (const engine of ["frontier", "depth-first", undefined] as const) {
-        const verdict = checkLinearizable(history as unknown as History, subject.model, engine === undefined ? {} : { engine });
+        const verdict = checkLinearizable(
+          history as unknown as History,
+          subject.model,
+          engine === undefined ? {} : { engine },
+        );
         expect([engine, verdict.valid]).toEqual([engine, expected]);
-        if (verdict.proof?.kind === "linearization") expect(followsOrder(history, subject, verdict.proof.order)).toBe(true);
+        if (verdict.proof?.kind === "linearization")
+          expect(followsOrder(history, subject, verdict.proof.order)).toBe(true);
       }
     }),
     { numRuns: runs(700) },
@@ -112,13 +133,21 @@ function compare<S, I, O>(subject: Subject<S, I, O>, naive: (history: History<I,
 function followsOrder<S, I, O>(history: History<I, O>, subject: Subject<S, I, O>, order: readonly number[]): boolean {
   const byOp = new Map(history.operations.map((operation) => [operation.op, operation]));
   const operations = order.map((op) => byOp.get(op) as Operation<I, O>);
-  const all = history.operations.filter((operation) => operation.outcome === "ok").every((operation) => order.includes(operation.op));
-  const inTime = operations.every((later, i) => operations.slice(0, i).every((earlier) => !(later.returned !== undefined && later.returned < earlier.invoked)));
+  const all = history.operations
+    .filter((operation) => operation.outcome === "ok")
+    .every((operation) => order.includes(operation.op));
+  const inTime = operations.every((later, i) =>
+    operations.slice(0, i).every((earlier) => !(later.returned !== undefined && later.returned < earlier.invoked)),
+  );
   const objects = new Map<string | undefined, S>();
   const allowed = operations.every((operation) => {
     const object = subject.model.objectOf?.(operation.input);
     const state = objects.has(object) ? (objects.get(object) as S) : subject.model.init(history.initial);
-    const [next] = subject.model.step(state, operation.input, operation.outcome === "ok" ? operation.output : undefined);
+    const [next] = subject.model.step(
+      state,
+      operation.input,
+      operation.outcome === "ok" ? operation.output : undefined,
+    );
     if (next === undefined) return false;
     objects.set(object, next);
     return true;
@@ -135,7 +164,14 @@ describe("both engines and brute force agree, and every proof holds:", () => {
 });
 
 function history(...operations: readonly Partial<Operation>[]): History {
-  return { model: "cas-register", foreignWriters: false, operations: operations.map((operation, op) => ({ op, process: op, outcome: "ok", ...operation }) as Operation), streams: [], environment: [], faults: [] };
+  return {
+    model: "cas-register",
+    foreignWriters: false,
+    operations: operations.map((operation, op) => ({ op, process: op, outcome: "ok", ...operation }) as Operation),
+    streams: [],
+    environment: [],
+    faults: [],
+  };
 }
 
 describe("traps", () => {
@@ -149,12 +185,17 @@ describe("traps", () => {
   );
 
   test("a write that leaves the state as it is must not be taken eagerly", () => {
-    for (const engine of ["frontier", "depth-first"] as const) expect(checkLinearizable(laterNeeded, casRegister, { engine }).valid).toBe(true);
+    for (const engine of ["frontier", "depth-first"] as const)
+      expect(checkLinearizable(laterNeeded, casRegister, { engine }).valid).toBe(true);
   });
 
   test("the unsound twin, which takes it, is caught by that history", () => {
-    const twin: typeof casRegister = { ...casRegister, isReadOnly: (input, output) => input.f === "write" || (casRegister.isReadOnly?.(input, output) ?? false) };
-    for (const engine of ["frontier", "depth-first"] as const) expect(checkLinearizable(laterNeeded, twin, { engine }).valid).toBe(false);
+    const twin: typeof casRegister = {
+      ...casRegister,
+      isReadOnly: (input, output) => input.f === "write" || (casRegister.isReadOnly?.(input, output) ?? false),
+    };
+    for (const engine of ["frontier", "depth-first"] as const)
+      expect(checkLinearizable(laterNeeded, twin, { engine }).valid).toBe(false);
   });
 
   test("an operation in doubt may take effect long after, once, or never", () => {
@@ -166,12 +207,26 @@ describe("traps", () => {
   });
 
   test("a counterexample names the longest prefix, the state and each reason", () => {
-    const verdict = checkLinearizable(history({ invoked: 0, returned: 1, input: { f: "write", value: 1 } }, { invoked: 2, returned: 3, input: { f: "read" }, output: 2 }), casRegister);
-    expect(verdict.proof).toEqual({ kind: "counterexample", prefix: [0], state: "1", stuck: [{ operation: 1, reason: "read 2 is impossible in 1" }] });
+    const verdict = checkLinearizable(
+      history(
+        { invoked: 0, returned: 1, input: { f: "write", value: 1 } },
+        { invoked: 2, returned: 3, input: { f: "read" }, output: 2 },
+      ),
+      casRegister,
+    );
+    expect(verdict.proof).toEqual({
+      kind: "counterexample",
+      prefix: [0],
+      state: "1",
+      stuck: [{ operation: 1, reason: "read 2 is impossible in 1" }],
+    });
   });
 
   test("no time is unknown, not valid", () => {
     let now = 0;
-    expect(checkLinearizable(laterNeeded, casRegister, { timeLimitMs: 0, now: () => ++now })).toMatchObject({ valid: "unknown", why: expect.stringContaining("time limit") as string });
+    expect(checkLinearizable(laterNeeded, casRegister, { timeLimitMs: 0, now: () => ++now })).toMatchObject({
+      valid: "unknown",
+      why: expect.stringContaining("time limit") as string,
+    });
   });
 });

@@ -34,7 +34,11 @@ interface Race<S, I, O> {
  * those in doubt may take effect at any time after their call, or never. Objects are judged one by one where the model
  * has independent ones; the engines take turns on each, with growing effort, so that a quick answer anywhere is found quickly.
  */
-export function checkLinearizable<S, I, O>(history: History, model: Model<S, I, O>, options: LinearizabilityOptions = {}): Verdict {
+export function checkLinearizable<S, I, O>(
+  history: History,
+  model: Model<S, I, O>,
+  options: LinearizabilityOptions = {},
+): Verdict {
   const budget = new Budget(options.timeLimitMs, options.now);
   const races: Race<S, I, O>[] = partsOf(history, model).map((part) => {
     const started = startSearches(part, model, history.initial, options.engine);
@@ -51,14 +55,44 @@ export function checkLinearizable<S, I, O>(history: History, model: Model<S, I, 
   if (refuted !== undefined) return { valid: false, checker, ...counterexample(refuted, model), stats };
   const open = races.filter((one) => one.found === undefined);
   if (open.length > 0) {
-    const names = open.slice(0, 5).map((one) => one.part.object ?? "the one object").join(", ");
-    return { valid: "unknown", checker, findings: [], why: `the time limit ran out with ${open.length} of ${races.length} objects undecided (${names})`, stats };
+    const names = open
+      .slice(0, 5)
+      .map((one) => one.part.object ?? "the one object")
+      .join(", ");
+    return {
+      valid: "unknown",
+      checker,
+      findings: [],
+      why: `the time limit ran out with ${open.length} of ${races.length} objects undecided (${names})`,
+      stats,
+    };
   }
-  if (history.operations.length === 0) return { valid: "unknown", checker, findings: [], why: "the history has no operations, so there is nothing to judge", stats };
-  return { valid: true, checker, findings: [], proof: { kind: "linearization", order: mergeOrders(races.map((one) => (one.found as { order: readonly Call<I, O>[] }).order)) }, stats };
+  if (history.operations.length === 0)
+    return {
+      valid: "unknown",
+      checker,
+      findings: [],
+      why: "the history has no operations, so there is nothing to judge",
+      stats,
+    };
+  return {
+    valid: true,
+    checker,
+    findings: [],
+    proof: {
+      kind: "linearization",
+      order: mergeOrders(races.map((one) => (one.found as { order: readonly Call<I, O>[] }).order)),
+    },
+    stats,
+  };
 }
 
-function startSearches<S, I, O>(part: Part<I, O>, model: Model<S, I, O>, initial: unknown, engine: LinearizabilityOptions["engine"]): Search<S, I, O>[] {
+function startSearches<S, I, O>(
+  part: Part<I, O>,
+  model: Model<S, I, O>,
+  initial: unknown,
+  engine: LinearizabilityOptions["engine"],
+): Search<S, I, O>[] {
   const searches: Search<S, I, O>[] = [];
   if (engine !== "depth-first") searches.push(new Frontier(model, initial, part.calls));
   if (engine !== "frontier") searches.push(new DepthFirst(model, initial, part.calls));
@@ -98,7 +132,10 @@ function advance<S, I, O>(search: Search<S, I, O>, effort: number, budget: Budge
   return undefined;
 }
 
-function counterexample<S, I, O>(refuted: Race<S, I, O>, model: Model<S, I, O>): { readonly findings: readonly Finding[]; readonly proof: Proof } {
+function counterexample<S, I, O>(
+  refuted: Race<S, I, O>,
+  model: Model<S, I, O>,
+): { readonly findings: readonly Finding[]; readonly proof: Proof } {
   const { prefix, state, next } = (refuted.by as Search<S, I, O>).stuck();
   const described = model.describeState(state);
   const stuck = next.map((call) => ({
@@ -106,9 +143,21 @@ function counterexample<S, I, O>(refuted: Race<S, I, O>, model: Model<S, I, O>):
     reason: `${model.describe(call.input, call.output)} ${model.step(state, call.input, call.output).length > 0 ? `is possible in ${described}, but leads nowhere` : `is impossible in ${described}`}`,
   }));
   const where = refuted.part.object === undefined ? "" : ` of ${refuted.part.object}`;
-  const what = stuck[0] === undefined ? "" : `; next, ${stuck.map((one) => `operation ${one.operation}: ${one.reason}`).slice(0, 3).join("; ")}`;
+  const what =
+    stuck[0] === undefined
+      ? ""
+      : `; next, ${stuck
+          .map((one) => `operation ${one.operation}: ${one.reason}`)
+          .slice(0, 3)
+          .join("; ")}`;
   return {
-    findings: [{ kind: "nonlinearizable", message: `no order explains the operations${where}: the longest one found takes ${prefix.length} of them to ${described}${what}`, operations: stuck.map((one) => one.operation) }],
+    findings: [
+      {
+        kind: "nonlinearizable",
+        message: `no order explains the operations${where}: the longest one found takes ${prefix.length} of them to ${described}${what}`,
+        operations: stuck.map((one) => one.operation),
+      },
+    ],
     proof: { kind: "counterexample", prefix: prefix.map((call) => call.op), state: described, stuck },
   };
 }

@@ -24,7 +24,9 @@ function check(history: History<EtcdInput, EtcdOutput>): Verdict[] {
 
 /** Everything that is wrong with a history that must be right. */
 function complaints(verdicts: readonly Verdict[]): readonly unknown[] {
-  return verdicts.filter((verdict) => verdict.valid !== true && verdict.why?.includes("nothing to judge") !== true).map(({ checker, valid, why, findings }) => ({ checker, valid, why, findings }));
+  return verdicts
+    .filter((verdict) => verdict.valid !== true && verdict.why?.includes("nothing to judge") !== true)
+    .map(({ checker, valid, why, findings }) => ({ checker, valid, why, findings }));
 }
 
 function optionsOf(rng: Rng): RunOptions {
@@ -64,7 +66,18 @@ describe("true runs of a store", () => {
   });
 
   test("settle in seconds at the size of a trial", () => {
-    const verdicts = check(etcdRun({ seed: 11, operations: 12_000, clients: 10, keys: 100, doubt: 0.02, leases: true, serializable: true, watchers: 2 }));
+    const verdicts = check(
+      etcdRun({
+        seed: 11,
+        operations: 12_000,
+        clients: 10,
+        keys: 100,
+        doubt: 0.02,
+        leases: true,
+        serializable: true,
+        watchers: 2,
+      }),
+    );
     expect(complaints(verdicts)).toEqual([]);
     expect(verdicts[0]?.stats["gaps"]).toBeGreaterThan(50);
     expect(verdicts[0]?.stats["milliseconds"]).toBeLessThan(10_000);
@@ -77,7 +90,10 @@ describe("the guided engine and brute force", () => {
     fc.assert(
       fc.property(seeds, (seed) => {
         const history = smallHistory(new Rng(seed));
-        const whole = { ...history, operations: [...history.operations, ...expiries(history)].sort((a, b) => a.invoked - b.invoked) };
+        const whole = {
+          ...history,
+          operations: [...history.operations, ...expiries(history)].sort((a, b) => a.invoked - b.invoked),
+        };
         const expected = bruteForce(whole, etcd);
         count[`${expected}`]++;
         const guided = check(history)[0];
@@ -93,7 +109,16 @@ describe("the guided engine and brute force", () => {
 });
 
 function smallHistory(rng: Rng): History<EtcdInput, EtcdOutput> {
-  const history = etcdRun({ seed: rng.int(1 << 30), operations: 3 + rng.int(5), clients: 2 + rng.int(3), keys: 1 + rng.int(3), doubt: rng.pick([0, 0.2, 0.4]), leases: rng.chance(0.3), compaction: rng.chance(0.2), fewValues: rng.chance(0.5) });
+  const history = etcdRun({
+    seed: rng.int(1 << 30),
+    operations: 3 + rng.int(5),
+    clients: 2 + rng.int(3),
+    keys: 1 + rng.int(3),
+    doubt: rng.pick([0, 0.2, 0.4]),
+    leases: rng.chance(0.3),
+    compaction: rng.chance(0.2),
+    fewValues: rng.chance(0.5),
+  });
   if (rng.chance(0.4)) return history;
   const once = mutateAnswer(history, rng);
   return rng.chance(0.3) ? mutateAnswer(once, rng) : once;
@@ -143,7 +168,11 @@ describe("planted in a true run", () => {
       fc.property(seeds, (seed) => {
         const options = { seed, operations: 800, leases: true, doubt: 0, keys: 10 };
         expect(checkLease(etcdRun(options) as unknown as History, { electionTimeoutMs: 1000 }).findings).toEqual([]);
-        if (checkLease(etcdRun({ ...options, leaseShare: 0.3 }) as unknown as History, { electionTimeoutMs: 1000 }).valid === false) found++;
+        if (
+          checkLease(etcdRun({ ...options, leaseShare: 0.3 }) as unknown as History, { electionTimeoutMs: 1000 })
+            .valid === false
+        )
+          found++;
       }),
       { numRuns: runs(10) },
     );
@@ -151,7 +180,13 @@ describe("planted in a true run", () => {
   });
 });
 
-const kv = (key: string, value: string, createRevision: number, modRevision: number, version: number) => ({ key, value, createRevision, modRevision, version });
+const kv = (key: string, value: string, createRevision: number, modRevision: number, version: number) => ({
+  key,
+  value,
+  createRevision,
+  modRevision,
+  version,
+});
 
 function story(...lines: readonly HistoryEvent[]): History {
   return foldHistory([{ type: "start", format: 1, model: "etcd", foreignWriters: false }, ...lines]);
@@ -165,19 +200,33 @@ function done(op: number, from: number, to: number, input: EtcdInput, output: Et
 }
 
 describe("said right", () => {
-  const put = (op: number, from: number, to: number, key: string, value: string, revision: number) => done(op, from, to, { f: "put", key, value }, { f: "put", revision });
+  const put = (op: number, from: number, to: number, key: string, value: string, revision: number) =>
+    done(op, from, to, { f: "put", key, value }, { f: "put", revision });
 
   test("a serializable range may go back, a linearizable one may not", () => {
     const old = { f: "range", revision: 2, kvs: [kv("a", "1", 2, 2, 1)], count: 1, more: false } as const;
     const writes = [...put(0, 0, 1, "a", "1", 2), ...put(1, 2, 3, "a", "2", 3)];
-    expect(check(story(...writes, ...done(2, 5, 6, { f: "range", key: "a", serializable: true }, old)) as never).map((v) => v.valid)).toEqual([true, true]);
+    expect(
+      check(story(...writes, ...done(2, 5, 6, { f: "range", key: "a", serializable: true }, old)) as never).map(
+        (v) => v.valid,
+      ),
+    ).toEqual([true, true]);
     expect(check(story(...writes, ...done(2, 5, 6, { f: "range", key: "a" }, old)) as never)[0]?.valid).toBe(false);
   });
 
   test("a serializable range cannot know a revision before it was made", () => {
-    const early = done(2, 0, 1, { f: "range", key: "a", serializable: true }, { f: "range", revision: 2, kvs: [kv("a", "1", 2, 2, 1)], count: 1, more: false });
+    const early = done(
+      2,
+      0,
+      1,
+      { f: "range", key: "a", serializable: true },
+      { f: "range", revision: 2, kvs: [kv("a", "1", 2, 2, 1)], count: 1, more: false },
+    );
     const verdicts = check(story(...early, ...put(0, 5, 6, "a", "1", 2)) as never);
-    expect(verdicts.map((v) => [v.checker, v.valid])).toEqual([["linearizability/etcd", true], ["serializable/etcd", false]]);
+    expect(verdicts.map((v) => [v.checker, v.valid])).toEqual([
+      ["linearizability/etcd", true],
+      ["serializable/etcd", false],
+    ]);
   });
 
   test("a revision that nobody made is named", () => {
@@ -188,13 +237,26 @@ describe("said right", () => {
 
   test("keys vanish only with a lease that was granted", () => {
     const gone = done(2, 4, 5, { f: "range", key: "a" }, { f: "range", revision: 3, kvs: [], count: 0, more: false });
-    const leased = [...done(0, 0, 1, { f: "lease-grant", id: "7", ttlSeconds: 1 }, { f: "lease-grant", revision: 1, id: "7", ttlSeconds: 1 }), ...done(1, 2, 3, { f: "put", key: "a", value: "1", lease: "7" }, { f: "put", revision: 2 })];
+    const leased = [
+      ...done(
+        0,
+        0,
+        1,
+        { f: "lease-grant", id: "7", ttlSeconds: 1 },
+        { f: "lease-grant", revision: 1, id: "7", ttlSeconds: 1 },
+      ),
+      ...done(1, 2, 3, { f: "put", key: "a", value: "1", lease: "7" }, { f: "put", revision: 2 }),
+    ];
     expect(check(story(...leased, ...gone) as never)[0]?.valid).toBe(true);
     expect(check(story(...put(1, 2, 3, "a", "1", 2), ...gone) as never)[0]?.valid).toBe(false);
   });
 
   test("a put with a lease that does not exist is refuted", () => {
-    expect(check(story(...done(0, 0, 1, { f: "put", key: "a", value: "1", lease: "7" }, { f: "put", revision: 2 })) as never)[0]?.valid).toBe(false);
+    expect(
+      check(
+        story(...done(0, 0, 1, { f: "put", key: "a", value: "1", lease: "7" }, { f: "put", revision: 2 })) as never,
+      )[0]?.valid,
+    ).toBe(false);
   });
 
   test("operations and watches that hold alone but not together disagree, and both are named", () => {
@@ -207,28 +269,60 @@ describe("said right", () => {
         { type: "message", stream: 0, time: 3, message: told as never },
       ) as never,
     );
-    expect(verdicts.map((v) => [v.checker, v.valid])).toEqual([["linearizability/etcd", true], ["watch", true], ["watch-joined", false]]);
+    expect(verdicts.map((v) => [v.checker, v.valid])).toEqual([
+      ["linearizability/etcd", true],
+      ["watch", true],
+      ["watch-joined", false],
+    ]);
     expect(verdicts[2]?.findings[0]).toMatchObject({ kind: "disagreement", operations: [0], streams: [0] });
   });
 
   test("an answer below the compacted revision is refuted once the compaction returned", () => {
-    const lines = [...put(0, 0, 1, "a", "1", 2), ...put(1, 2, 3, "a", "2", 3), ...done(2, 4, 5, { f: "compact", revision: 3 }, { f: "compact", revision: 3 })];
-    const past = (from: number, to: number) => done(3, from, to, { f: "range", key: "a", revision: 2 }, { f: "range", revision: 3, kvs: [kv("a", "1", 2, 2, 1)], count: 1, more: false });
+    const lines = [
+      ...put(0, 0, 1, "a", "1", 2),
+      ...put(1, 2, 3, "a", "2", 3),
+      ...done(2, 4, 5, { f: "compact", revision: 3 }, { f: "compact", revision: 3 }),
+    ];
+    const past = (from: number, to: number) =>
+      done(
+        3,
+        from,
+        to,
+        { f: "range", key: "a", revision: 2 },
+        { f: "range", revision: 3, kvs: [kv("a", "1", 2, 2, 1)], count: 1, more: false },
+      );
     expect(check(story(...lines, ...past(6, 7)) as never)[0]?.valid).toBe(false);
     const overlapping = [...lines.slice(0, 5), ...past(4, 6), ...lines.slice(5)];
     expect(check(story(...overlapping) as never)[0]?.valid).toBe(true);
   });
 
   test("answers without revisions are judged by the general engines", () => {
-    const bare = (value: string) => [...done(0, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put" }), ...done(1, 2, 3, { f: "range", key: "a" }, { f: "range", kvs: [kv("a", value, 2, 2, 1)], count: 1, more: false })];
-    expect(check(story(...bare("1")) as never).map((v) => [v.checker, v.valid])).toEqual([["linearizability/etcd", true]]);
+    const bare = (value: string) => [
+      ...done(0, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put" }),
+      ...done(1, 2, 3, { f: "range", key: "a" }, { f: "range", kvs: [kv("a", value, 2, 2, 1)], count: 1, more: false }),
+    ];
+    expect(check(story(...bare("1")) as never).map((v) => [v.checker, v.valid])).toEqual([
+      ["linearizability/etcd", true],
+    ]);
     expect(check(story(...bare("2")) as never)[0]?.valid).toBe(false);
   });
 
   test("a history that begins later says what was there", () => {
     const initial = { revision: 10, kvs: [kv("a", "old", 4, 7, 3)] };
     const judged = (version: number) => {
-      const history = { ...story(...done(0, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put", revision: 11 }), ...done(1, 2, 3, { f: "range", key: "a" }, { f: "range", revision: 11, kvs: [kv("a", "1", 4, 11, version)], count: 1, more: false })), initial };
+      const history = {
+        ...story(
+          ...done(0, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put", revision: 11 }),
+          ...done(
+            1,
+            2,
+            3,
+            { f: "range", key: "a" },
+            { f: "range", revision: 11, kvs: [kv("a", "1", 4, 11, version)], count: 1, more: false },
+          ),
+        ),
+        initial,
+      };
       return check(history as never)[0]?.valid;
     };
     expect([judged(4), judged(5)]).toEqual([true, false]);
@@ -236,7 +330,9 @@ describe("said right", () => {
 
   test("an answer that cannot be to its request is refuted at once", () => {
     const impossible = { f: "range", revision: 1, kvs: [], count: 1, more: false } as const;
-    expect(check(story(...done(0, 0, 1, { f: "range", key: "a" }, impossible)) as never)[0]?.findings[0]?.kind).toBe("impossible-answer");
+    expect(check(story(...done(0, 0, 1, { f: "range", key: "a" }, impossible)) as never)[0]?.findings[0]?.kind).toBe(
+      "impossible-answer",
+    );
   });
 
   test("no time is unknown, not valid", () => {
@@ -248,7 +344,11 @@ describe("said right", () => {
   });
 
   test("an operation that is none of etcd's is named", () => {
-    expect(() => check(story(...done(4, 0, 1, { f: "increment" } as never, {} as never)) as never)).toThrow(/operation 4: its input has f "increment"/);
-    expect(() => check(story(...done(5, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put", revision: "2" } as never)) as never)).toThrow(/operation 5: its output field revision is "2"; a whole number/);
+    expect(() => check(story(...done(4, 0, 1, { f: "increment" } as never, {} as never)) as never)).toThrow(
+      /operation 4: its input has f "increment"/,
+    );
+    expect(() =>
+      check(story(...done(5, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put", revision: "2" } as never)) as never),
+    ).toThrow(/operation 5: its output field revision is "2"; a whole number/);
   });
 });

@@ -9,7 +9,8 @@ import type { WatchStream } from "../watch/sightings.ts";
 import { eventsOf, observerOf, sightingsOf, watchesOf } from "../watch/sightings.ts";
 import type { Explanation, Failure } from "./explain.ts";
 import { Explainer } from "./explain.ts";
-import type { Contradiction, SeenEvent } from "./facts.ts";
+import type { SeenEvent } from "./facts.ts";
+import type { Contradiction } from "./key-facts.ts";
 import { Facts } from "./facts.ts";
 import type { EtcdProblem } from "./problem.ts";
 import { isLeaseQuestion, prepare, revisionOf } from "./problem.ts";
@@ -69,21 +70,43 @@ class EtcdCheck {
   }
 
   verdicts(): Verdict[] {
-    const bare = this.#history.operations.filter((operation) => operation.outcome === "ok" && !isLeaseQuestion(operation.input) && revisionOf(operation) === undefined);
+    const bare = this.#history.operations.filter(
+      (operation) =>
+        operation.outcome === "ok" && !isLeaseQuestion(operation.input) && revisionOf(operation) === undefined,
+    );
     return bare.length > 0 ? this.#unguided(bare.length) : this.#guided();
   }
 
   /** Answers without header revisions (other tools' histories): the general engines, over the whole. */
   #unguided(bare: number): Verdict[] {
     const operations = this.#history.operations.filter((operation) => !isSerializable(operation.input));
-    const whole = { ...this.#history, operations: [...operations, ...expiriesOf(operations)].sort((a, b) => a.invoked - b.invoked) };
+    const whole = {
+      ...this.#history,
+      operations: [...operations, ...expiriesOf(operations)].sort((a, b) => a.invoked - b.invoked),
+    };
     const limit = Number.isFinite(this.#budget.remainingMs) ? { timeLimitMs: this.#budget.remainingMs } : {};
     const why = `${bare} answers have no header revision, so only the linearizable operations are judged`;
     const verdicts: Verdict[] = this.#history.foreignWriters
-      ? [{ valid: "unknown", checker: "linearizability/etcd", findings: [], why: `${bare} answers have no header revision, and foreign writers may have written anything`, stats: {} }]
+      ? [
+          {
+            valid: "unknown",
+            checker: "linearizability/etcd",
+            findings: [],
+            why: `${bare} answers have no header revision, and foreign writers may have written anything`,
+            stats: {},
+          },
+        ]
       : [withoutExpiries(checkLinearizable(whole as unknown as History, etcd, limit), operations)];
-    if (operations.length < this.#history.operations.length) verdicts.push({ valid: "unknown", checker: "serializable/etcd", findings: [], why, stats: {} });
-    if (this.#watches.length > 0) verdicts.push(checkWatches(this.#history.streams, this.#history.environment), { valid: "unknown", checker: "watch-joined", findings: [], why, stats: {} });
+    if (operations.length < this.#history.operations.length)
+      verdicts.push({ valid: "unknown", checker: "serializable/etcd", findings: [], why, stats: {} });
+    if (this.#watches.length > 0)
+      verdicts.push(checkWatches(this.#history.streams, this.#history.environment), {
+        valid: "unknown",
+        checker: "watch-joined",
+        findings: [],
+        why,
+        stats: {},
+      });
     return verdicts;
   }
 
@@ -94,10 +117,23 @@ class EtcdCheck {
     const all = this.#judge({ serializable, watches }, serializable || watches ? FIRST_SHARE : 1);
     const operations = all.valid === true ? all : this.#judge({ serializable: false, watches: false });
     const verdicts = [this.#operationsVerdict(operations)];
-    if (serializable) verdicts.push(this.#serializableVerdict(all.valid === true ? all : this.#judge({ serializable: true, watches: false }), operations));
+    if (serializable)
+      verdicts.push(
+        this.#serializableVerdict(
+          all.valid === true ? all : this.#judge({ serializable: true, watches: false }),
+          operations,
+        ),
+      );
     if (watches) {
       const alone = checkWatches(this.#history.streams, this.#history.environment);
-      verdicts.push(alone, this.#joinedVerdict(all.valid === true ? all : this.#judge({ serializable: false, watches: true }), operations, alone));
+      verdicts.push(
+        alone,
+        this.#joinedVerdict(
+          all.valid === true ? all : this.#judge({ serializable: false, watches: true }),
+          operations,
+          alone,
+        ),
+      );
     }
     return verdicts;
   }
@@ -117,19 +153,36 @@ class EtcdCheck {
       ok: count(this.#history, "ok"),
       info: count(this.#history, "info"),
       revisions: this.#problem.top - this.#problem.initial.revision,
-      ...(judgement.valid === true ? { gaps: judgement.explanation.gaps, steps: judgement.explanation.steps } : { steps: judgement.steps }),
+      ...(judgement.valid === true
+        ? { gaps: judgement.explanation.gaps, steps: judgement.explanation.steps }
+        : { steps: judgement.steps }),
       milliseconds: this.#budget.elapsedMs,
     };
     const linear = this.#history.operations.filter((o) => o.outcome === "ok" && !isSerializable(o.input)).length;
-    if (judgement.valid === true && linear === 0) return { valid: "unknown", checker: "linearizability/etcd", findings: [], why: "no operation was acknowledged, so there is nothing to judge", stats };
+    if (judgement.valid === true && linear === 0)
+      return {
+        valid: "unknown",
+        checker: "linearizability/etcd",
+        findings: [],
+        why: "no operation was acknowledged, so there is nothing to judge",
+        stats,
+      };
     const verdict = verdictOf("linearizability/etcd", judgement, stats);
-    return judgement.valid === true ? { ...verdict, proof: { kind: "linearization", order: judgement.explanation.order } } : verdict;
+    return judgement.valid === true
+      ? { ...verdict, proof: { kind: "linearization", order: judgement.explanation.order } }
+      : verdict;
   }
 
   #serializableVerdict(judgement: Judgement, operations: Judgement): Verdict {
     const stats = { reads: this.#problem.serializable.length, milliseconds: this.#budget.elapsedMs };
     if (operations.valid === false && judgement.valid === false) {
-      return { valid: "unknown", checker: "serializable/etcd", findings: [], why: "the operations alone cannot be ordered, so there is no state to hold serializable reads against", stats };
+      return {
+        valid: "unknown",
+        checker: "serializable/etcd",
+        findings: [],
+        why: "the operations alone cannot be ordered, so there is no state to hold serializable reads against",
+        stats,
+      };
     }
     return verdictOf("serializable/etcd", judgement, stats);
   }
@@ -137,7 +190,13 @@ class EtcdCheck {
   #joinedVerdict(judgement: Judgement, operations: Judgement, alone: Verdict): Verdict {
     const stats = { events: this.#events.length, watches: this.#watches.length, milliseconds: this.#budget.elapsedMs };
     if (judgement.valid === false && operations.valid === false) {
-      return { valid: "unknown", checker: "watch-joined", findings: [], why: "the operations alone cannot be ordered, so there is nothing to hold the watches against", stats };
+      return {
+        valid: "unknown",
+        checker: "watch-joined",
+        findings: [],
+        why: "the operations alone cannot be ordered, so there is nothing to hold the watches against",
+        stats,
+      };
     }
     const verdict = verdictOf("watch-joined", judgement, stats);
     if (judgement.valid !== false || operations.valid !== true || alone.valid !== true) return verdict;
@@ -160,27 +219,57 @@ function withoutExpiries(verdict: Verdict, operations: readonly EtcdOperation[])
   const { proof } = verdict;
   const stats = { ...verdict.stats, operations: operations.length };
   if (proof === undefined) return { ...verdict, stats };
-  return { ...verdict, stats, proof: proof.kind === "linearization" ? { ...proof, order: proof.order.filter((op) => op >= 0) } : { ...proof, prefix: proof.prefix.filter((op) => op >= 0) } };
+  return {
+    ...verdict,
+    stats,
+    proof:
+      proof.kind === "linearization"
+        ? { ...proof, order: proof.order.filter((op) => op >= 0) }
+        : { ...proof, prefix: proof.prefix.filter((op) => op >= 0) },
+  };
 }
 
 /** Both sides hold alone: name an operation and a watch, so that a reader can look at both. */
 function asDisagreement(finding: Finding, problem: EtcdProblem): Finding {
-  const operations = finding.operations.length > 0 ? finding.operations : [...problem.writers.values()].slice(-1).map((operation) => operation.op);
-  return { ...finding, kind: "disagreement", message: `the operations hold and the watches hold, but not together: ${finding.message}`, operations };
+  const operations =
+    finding.operations.length > 0
+      ? finding.operations
+      : [...problem.writers.values()].slice(-1).map((operation) => operation.op);
+  return {
+    ...finding,
+    kind: "disagreement",
+    message: `the operations hold and the watches hold, but not together: ${finding.message}`,
+    operations,
+  };
 }
 
-function judge(problem: EtcdProblem, scope: Scope, watches: readonly WatchStream[], events: readonly SeenEvent[], budget: Budget): Judgement {
+function judge(
+  problem: EtcdProblem,
+  scope: Scope,
+  watches: readonly WatchStream[],
+  events: readonly SeenEvent[],
+  budget: Budget,
+): Judgement {
   const base = problem.initial.revision;
   if (problem.duplicate !== undefined) {
     const [a, b] = problem.duplicate;
-    return refuted({ kind: "duplicate-revision", message: `operations ${a.op} and ${b.op} were both answered as having made revision ${revisionOf(a) ?? 0}`, operations: [a.op, b.op] });
+    return refuted({
+      kind: "duplicate-revision",
+      message: `operations ${a.op} and ${b.op} were both answered as having made revision ${revisionOf(a) ?? 0}`,
+      operations: [a.op, b.op],
+    });
   }
   const sightings = collectSightings(problem, scope, watches);
   const backwards = checkRealTime(problem, sightings);
   if (backwards !== undefined) return refuted(backwards);
   const top = sightings.reduce((most, sighting) => Math.max(most, sighting.revision), problem.top);
   const early = problem.serializable.find((operation) => scope.serializable && (revisionOf(operation) ?? base) < base);
-  if (early !== undefined) return refuted({ kind: "revision-went-back", message: `operation ${early.op} was answered from revision ${revisionOf(early) ?? 0}, but the store was at ${base} before the history began`, operations: [early.op] });
+  if (early !== undefined)
+    return refuted({
+      kind: "revision-went-back",
+      message: `operation ${early.op} was answered from revision ${revisionOf(early) ?? 0}, but the store was at ${base} before the history began`,
+      operations: [early.op],
+    });
   const gaps: number[] = [];
   for (let revision = base + 1; revision <= top; revision++) if (!problem.writers.has(revision)) gaps.push(revision);
   const facts = collectFacts(problem, scope, events, gaps);
@@ -203,21 +292,30 @@ function collectSightings(problem: EtcdProblem, scope: Scope, watches: readonly 
   if (scope.serializable) {
     for (const operation of problem.serializable) {
       const revision = revisionOf(operation);
-      if (revision !== undefined && operation.returned !== undefined) sightings.push({ revision, time: operation.returned, operation: operation.op });
+      if (revision !== undefined && operation.returned !== undefined)
+        sightings.push({ revision, time: operation.returned, operation: operation.op });
     }
   }
   // Watches of what was before the history need no explanation.
-  if (scope.watches) sightings.push(...sightingsOf(watches).filter((sighting) => sighting.revision > problem.initial.revision));
+  if (scope.watches)
+    sightings.push(...sightingsOf(watches).filter((sighting) => sighting.revision > problem.initial.revision));
   return sightings;
 }
 
-function collectFacts(problem: EtcdProblem, scope: Scope, events: readonly SeenEvent[], gaps: readonly number[]): Facts {
+function collectFacts(
+  problem: EtcdProblem,
+  scope: Scope,
+  events: readonly SeenEvent[],
+  gaps: readonly number[],
+): Facts {
   const facts = new Facts(problem.keys, problem.initial.revision, gaps, problem.writers);
   for (const kv of problem.initial.kvs) facts.addInitial(kv);
   for (const [revision, operations] of problem.answered) {
-    for (const operation of operations) facts.addOperation(operation, revision, problem.writers.get(revision) === operation);
+    for (const operation of operations)
+      facts.addOperation(operation, revision, problem.writers.get(revision) === operation);
   }
-  if (scope.serializable) for (const operation of problem.serializable) facts.addOperation(operation, revisionOf(operation) ?? 0, false);
+  if (scope.serializable)
+    for (const operation of problem.serializable) facts.addOperation(operation, revisionOf(operation) ?? 0, false);
   if (scope.watches) for (const event of events) if (event.revision > problem.initial.revision) facts.addEvent(event);
   facts.finish();
   return facts;
@@ -226,12 +324,31 @@ function collectFacts(problem: EtcdProblem, scope: Scope, events: readonly SeenE
 function conclude(explanation: Explanation): Judgement {
   if (explanation.result === "explained") return { valid: true, explanation };
   if (explanation.result === "budget") {
-    const at = explanation.failure === undefined ? "" : `; the search came to revision ${explanation.failure.revision}, where ${explanation.failure.reason}`;
-    return { valid: "unknown", why: `the time limit ran out${at}`, steps: explanation.steps, ...(explanation.failure === undefined ? {} : { proof: proofOf(explanation.failure) }) };
+    const at =
+      explanation.failure === undefined
+        ? ""
+        : `; the search came to revision ${explanation.failure.revision}, where ${explanation.failure.reason}`;
+    return {
+      valid: "unknown",
+      why: `the time limit ran out${at}`,
+      steps: explanation.steps,
+      ...(explanation.failure === undefined ? {} : { proof: proofOf(explanation.failure) }),
+    };
   }
   const { failure } = explanation;
-  if (!explanation.certain) return { valid: "unknown", why: `foreign writers may explain it, but no way was found: ${failure.reason}`, proof: proofOf(failure), steps: explanation.steps };
-  const contradiction = { kind: failure.kind, message: messageOf(failure), operations: failure.operations, ...(failure.streams === undefined ? {} : { streams: failure.streams }) };
+  if (!explanation.certain)
+    return {
+      valid: "unknown",
+      why: `foreign writers may explain it, but no way was found: ${failure.reason}`,
+      proof: proofOf(failure),
+      steps: explanation.steps,
+    };
+  const contradiction = {
+    kind: failure.kind,
+    message: messageOf(failure),
+    operations: failure.operations,
+    ...(failure.streams === undefined ? {} : { streams: failure.streams }),
+  };
   return { valid: false, contradiction, proof: proofOf(failure), steps: explanation.steps };
 }
 
@@ -241,20 +358,49 @@ function messageOf(failure: Failure): string {
 }
 
 function proofOf(failure: Failure): Proof {
-  return { kind: "counterexample", prefix: failure.prefix, state: failure.state, stuck: failure.operations.map((operation) => ({ operation, reason: failure.reason })) };
+  return {
+    kind: "counterexample",
+    prefix: failure.prefix,
+    state: failure.state,
+    stuck: failure.operations.map((operation) => ({ operation, reason: failure.reason })),
+  };
 }
 
 function refuted(contradiction: Contradiction): Judgement {
   const stuck = contradiction.operations.map((operation) => ({ operation, reason: contradiction.message }));
-  return { valid: false, contradiction, proof: { kind: "counterexample", prefix: [], state: "forced by revisions and real time, whatever the order", stuck }, steps: 0 };
+  return {
+    valid: false,
+    contradiction,
+    proof: {
+      kind: "counterexample",
+      prefix: [],
+      state: "forced by revisions and real time, whatever the order",
+      stuck,
+    },
+    steps: 0,
+  };
 }
 
 function verdictOf(checker: string, judgement: Judgement, stats: Readonly<Record<string, number>>): Verdict {
   if (judgement.valid === true) return { valid: true, checker, findings: [], stats };
   const proof = judgement.proof === undefined ? {} : { proof: judgement.proof };
-  if (judgement.valid === "unknown") return { valid: "unknown", checker, findings: [], ...proof, why: judgement.why, stats };
+  if (judgement.valid === "unknown")
+    return { valid: "unknown", checker, findings: [], ...proof, why: judgement.why, stats };
   const { contradiction } = judgement;
-  return { valid: false, checker, findings: [{ kind: contradiction.kind, message: contradiction.message, operations: contradiction.operations, ...(contradiction.streams === undefined ? {} : { streams: contradiction.streams }) }], ...proof, stats };
+  return {
+    valid: false,
+    checker,
+    findings: [
+      {
+        kind: contradiction.kind,
+        message: contradiction.message,
+        operations: contradiction.operations,
+        ...(contradiction.streams === undefined ? {} : { streams: contradiction.streams }),
+      },
+    ],
+    ...proof,
+    stats,
+  };
 }
 
 function count(history: History<EtcdInput, EtcdOutput>, outcome: "ok" | "info"): number {

@@ -4,7 +4,8 @@ import { addFrom, noBits, setBit } from "./bits.ts";
 import type { Eligibility } from "./eligibility.ts";
 import type { Changes } from "./evaluate.ts";
 import { evaluate } from "./evaluate.ts";
-import type { Facts, Need } from "./facts.ts";
+import type { Facts } from "./facts.ts";
+import type { Need } from "./key-facts.ts";
 import { matchKv } from "./match.ts";
 import type { Candidate, EtcdProblem } from "./problem.ts";
 import type { Deadlines } from "./realtime.ts";
@@ -70,7 +71,15 @@ export class Choices {
     const options: Option[] = [];
     const tried = new Set<string>();
     const forced = this.#forcedKeys(revision);
-    if (forced.size > 0) addFrom(conflicts, this.#eligibility.relevant([...forced].map((key) => ({ key })), revision), 0);
+    if (forced.size > 0)
+      addFrom(
+        conflicts,
+        this.#eligibility.relevant(
+          [...forced].map((key) => ({ key })),
+          revision,
+        ),
+        0,
+      );
     for (const number of this.#eligibility.at(revision)) {
       const candidate = this.#problem.candidates[number] as Candidate;
       const user = usedBy[number];
@@ -81,7 +90,12 @@ export class Choices {
       // Two open operations with the same input are interchangeable; the earlier one is good wherever the later is.
       if (candidate.only === undefined && tried.has(candidate.text)) continue;
       const changes = this.#changesOf(candidate, revision);
-      if (changes === undefined || changes.size === 0 || !this.#agrees(changes, revision) || !coversAll(forced, changes)) {
+      if (
+        changes === undefined ||
+        changes.size === 0 ||
+        !this.#agrees(changes, revision) ||
+        !coversAll(forced, changes)
+      ) {
         rejected.push(number);
         continue;
       }
@@ -134,7 +148,10 @@ export class Choices {
     const granted: number[] = [];
     if (!isRequest(input) || this.#problem.doubtfulGrants.size === 0) return granted;
     for (const request of possible(input)) {
-      const grant = request.f === "put" && request.lease !== undefined ? this.#problem.doubtfulGrants.get(request.lease) : undefined;
+      const grant =
+        request.f === "put" && request.lease !== undefined
+          ? this.#problem.doubtfulGrants.get(request.lease)
+          : undefined;
       if (grant === undefined || grant.invoked > this.#deadlines.of(revision)) continue;
       if (grant.input.f === "lease-grant" && this.#timeline.grantDoubtful(grant.input.id)) granted.push(grant.op);
     }
@@ -165,7 +182,11 @@ export class Choices {
     const late: Changes = new Map();
     for (const key of this.#facts.requiredPuts(revision)) {
       const seen = this.#facts.seenAt(key, revision);
-      if (seen !== undefined) late.set(key, seen.kv ?? { key, value: "", createRevision: seen.create, modRevision: revision, version: seen.version });
+      if (seen !== undefined)
+        late.set(
+          key,
+          seen.kv ?? { key, value: "", createRevision: seen.create, modRevision: revision, version: seen.version },
+        );
     }
     const early: Changes = new Map(late);
     for (const { need, later } of this.#needsAt.get(revision) ?? []) {
@@ -177,13 +198,19 @@ export class Choices {
       if (hidden > later) late.set(need.key, put);
     }
     for (const key of this.#problem.keys) {
-      if (early.has(key) || this.#timeline.get(key, revision) === undefined || !this.#facts.allowsDelete(key, revision)) continue;
+      if (early.has(key) || this.#timeline.get(key, revision) === undefined || !this.#facts.allowsDelete(key, revision))
+        continue;
       const { gone, touched } = this.#facts.nextGone(key, revision - 1);
       if (gone === Number.POSITIVE_INFINITY || touched <= gone) continue;
       early.set(key, undefined);
       if (this.#facts.gapsBetween(revision, gone + 1) === 0) late.set(key, undefined);
     }
-    return early.size > late.size ? [{ candidate: undefined, changes: late }, { candidate: undefined, changes: early }] : [{ candidate: undefined, changes: late }];
+    return early.size > late.size
+      ? [
+          { candidate: undefined, changes: late },
+          { candidate: undefined, changes: early },
+        ]
+      : [{ candidate: undefined, changes: late }];
   }
 }
 

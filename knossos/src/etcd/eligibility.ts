@@ -48,7 +48,13 @@ export class Eligibility {
       const deadline = deadlines.of(gap);
       const chosen: number[] = [];
       problem.candidates.forEach((candidate, number) => {
-        if (candidate.invoked <= deadline && gap > candidate.after && (candidate.only === undefined || candidate.only === gap) && this.#fits(candidate, gap, index)) chosen.push(number);
+        if (
+          candidate.invoked <= deadline &&
+          gap > candidate.after &&
+          (candidate.only === undefined || candidate.only === gap) &&
+          this.#fits(candidate, gap, index)
+        )
+          chosen.push(number);
       });
       this.#candidates.set(gap, chosen);
     });
@@ -88,7 +94,8 @@ export class Eligibility {
   }
 
   #note(candidate: Candidate, gap: number, index: number): void {
-    for (const key of this.#mayWrite(candidate)) if (this.#may(key, gap, index) !== 0) this.#add(this.#gapsOfKey, key, index);
+    for (const key of this.#mayWrite(candidate))
+      if (this.#may(key, gap, index) !== 0) this.#add(this.#gapsOfKey, key, index);
   }
 
   /** Bits of what may have happened to the key at this gap, worked out once. */
@@ -98,7 +105,9 @@ export class Eligibility {
       known = new Uint8Array(this.#gaps.length);
       this.#mayHappen.set(key, known);
     }
-    if (known[index] === 0) known[index] = KNOWN | (this.#facts.allowsPut(key, gap) ? PUT : 0) | (this.#facts.allowsDelete(key, gap) ? DELETE : 0);
+    if (known[index] === 0)
+      known[index] =
+        KNOWN | (this.#facts.allowsPut(key, gap) ? PUT : 0) | (this.#facts.allowsDelete(key, gap) ? DELETE : 0);
     return (known[index] as number) & (PUT | DELETE);
   }
 
@@ -115,7 +124,13 @@ export class Eligibility {
     const known = this.#writesOf.get(candidate);
     if (known !== undefined) return known;
     const ranges = deletedRanges(candidate.input);
-    const writes = ranges.length === 0 ? candidate.writes : new Set([...candidate.writes, ...this.#problem.keys.filter((key) => ranges.some((range) => inRange(key, range.key, range.rangeEnd)))]);
+    const writes =
+      ranges.length === 0
+        ? candidate.writes
+        : new Set([
+            ...candidate.writes,
+            ...this.#problem.keys.filter((key) => ranges.some((range) => inRange(key, range.key, range.rangeEnd))),
+          ]);
     this.#writesOf.set(candidate, writes);
     return writes;
   }
@@ -128,13 +143,18 @@ export class Eligibility {
       for (const key of this.#mayWrite(candidate)) if ((this.#may(key, gap, index) & DELETE) !== 0) return true;
       return false;
     }
-    if (input.f === "txn") return this.#branchFits(input.success, gap, index) || this.#branchFits(input.failure, gap, index);
+    if (input.f === "txn")
+      return this.#branchFits(input.success, gap, index) || this.#branchFits(input.failure, gap, index);
     return false;
   }
 
   #putFits(put: EtcdPut, gap: number, index: number): boolean {
     if ((this.#may(put.key, gap, index) & PUT) === 0) return false;
-    return put.ignoreValue === true || this.#facts.requiredPuts(gap).size === 0 || this.#facts.allowsPut(put.key, gap, put.value);
+    return (
+      put.ignoreValue === true ||
+      this.#facts.requiredPuts(gap).size === 0 ||
+      this.#facts.allowsPut(put.key, gap, put.value)
+    );
   }
 
   #branchFits(branch: readonly EtcdRequest[], gap: number, index: number): boolean {
@@ -154,7 +174,9 @@ export class Eligibility {
     if (this.#problem.foreignWriters) return this.#gaps.filter((gap) => gap > from && gap < to);
     const bits = this.#gapsOfKey.get(key);
     if (bits === undefined) return [];
-    return this.#gaps.filter((gap, index) => gap > from && gap < to && ((bits[index >>> 5] as number) & (1 << (index & 31))) !== 0);
+    return this.#gaps.filter(
+      (gap, index) => gap > from && gap < to && ((bits[index >>> 5] as number) & (1 << (index & 31))) !== 0,
+    );
   }
 
   /** Missing revisions, by number, that have a say in what is touched, as it stands at `revision`. */
@@ -162,8 +184,10 @@ export class Eligibility {
     const found = noBits(this.#gaps.length);
     for (const range of ranges) {
       // A read of the past depends on what was before it.
-      const as = range.revision === undefined || range.revision === 0 ? revision : Math.min(revision, range.revision + 1);
-      for (const [key, gaps] of this.#gapsOfKey) if (inRange(key, range.key, range.rangeEnd)) this.#addSince(found, gaps, key, as);
+      const as =
+        range.revision === undefined || range.revision === 0 ? revision : Math.min(revision, range.revision + 1);
+      for (const [key, gaps] of this.#gapsOfKey)
+        if (inRange(key, range.key, range.rangeEnd)) this.#addSince(found, gaps, key, as);
     }
     return found;
   }
@@ -186,7 +210,8 @@ export class Eligibility {
 export function deletedRanges(input: EtcdInput): readonly KeyRange[] {
   const ranges: KeyRange[] = [];
   if (!isRequest(input)) return ranges;
-  for (const request of possible(input)) if (request.f === "delete" && request.rangeEnd !== undefined && request.rangeEnd !== "") ranges.push(request);
+  for (const request of possible(input))
+    if (request.f === "delete" && request.rangeEnd !== undefined && request.rangeEnd !== "") ranges.push(request);
   return ranges;
 }
 
@@ -195,6 +220,7 @@ export function leasesOf(input: EtcdInput): readonly string[] {
   if (input.f === "lease-revoke" || input.f === "lease-grant") return [input.id];
   if (!isRequest(input)) return [];
   const leases: string[] = [];
-  for (const request of possible(input)) if (request.f === "put" && request.lease !== undefined && request.lease !== "0") leases.push(request.lease);
+  for (const request of possible(input))
+    if (request.f === "put" && request.lease !== undefined && request.lease !== "0") leases.push(request.lease);
   return leases;
 }

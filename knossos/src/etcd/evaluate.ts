@@ -1,4 +1,14 @@
-import type { EtcdAnswer, EtcdCompare, EtcdDelete, EtcdKv, EtcdPut, EtcdRange, EtcdRangeAnswer, EtcdRequest, EtcdTxn } from "../models/etcd-types.ts";
+import type {
+  EtcdAnswer,
+  EtcdCompare,
+  EtcdDelete,
+  EtcdKv,
+  EtcdPut,
+  EtcdRange,
+  EtcdRangeAnswer,
+  EtcdRequest,
+  EtcdTxn,
+} from "../models/etcd-types.ts";
 import type { Touched } from "./eligibility.ts";
 import { compareUtf8, inRange } from "./order.ts";
 import { matchRange, matchKv, showKv } from "./match.ts";
@@ -51,7 +61,11 @@ class Evaluation {
 
   request(request: EtcdRequest, answer: EtcdAnswer | undefined, path: Path | undefined): string | undefined {
     if (answer !== undefined && answer.f !== request.f) return `a ${request.f} was answered as a ${answer.f}`;
-    if (request.f !== "txn") this.touched = { ranges: [request], leases: request.f === "put" && request.lease !== undefined ? [request.lease] : [] };
+    if (request.f !== "txn")
+      this.touched = {
+        ranges: [request],
+        leases: request.f === "put" && request.lease !== undefined ? [request.lease] : [],
+      };
     switch (request.f) {
       case "put":
         return this.#put(request, answer as Extract<EtcdAnswer, { f: "put" }> | undefined);
@@ -60,7 +74,11 @@ class Evaluation {
       case "range":
         return this.#range(request, answer as EtcdRangeAnswer | undefined);
       case "txn":
-        return this.#txn(request, answer as Extract<EtcdAnswer, { f: "txn" }> | undefined, path ?? choosePath(this.#view, request));
+        return this.#txn(
+          request,
+          answer as Extract<EtcdAnswer, { f: "txn" }> | undefined,
+          path ?? choosePath(this.#view, request),
+        );
     }
   }
 
@@ -78,12 +96,15 @@ class Evaluation {
 
   #put(request: EtcdPut, answer: Extract<EtcdAnswer, { f: "put" }> | undefined): string | undefined {
     const before = this.#current(request.key);
-    if ((request.ignoreValue === true || request.ignoreLease === true) && before === undefined) return `put keeps what ${request.key} had, but ${request.key} is absent`;
+    if ((request.ignoreValue === true || request.ignoreLease === true) && before === undefined)
+      return `put keeps what ${request.key} had, but ${request.key} is absent`;
     const lease = request.ignoreLease === true ? (before?.lease ?? "0") : (request.lease ?? "0");
-    if (lease !== "0" && request.ignoreLease !== true && !this.#view.hasLease(lease)) return `put attaches lease ${lease}, which does not exist`;
+    if (lease !== "0" && request.ignoreLease !== true && !this.#view.hasLease(lease))
+      return `put attaches lease ${lease}, which does not exist`;
     if (answer !== undefined && request.prevKv === true) {
       const wrong = matchOptional(before, answer.prevKv);
-      if (wrong !== undefined) return `put of ${request.key} answered that before it there was ${showKv(answer.prevKv)}, but there was ${showKv(before)}`;
+      if (wrong !== undefined)
+        return `put of ${request.key} answered that before it there was ${showKv(answer.prevKv)}, but there was ${showKv(before)}`;
     }
     const revision = this.#view.revision + 1;
     this.#changes.set(request.key, {
@@ -100,12 +121,15 @@ class Evaluation {
   #delete(request: EtcdDelete, answer: Extract<EtcdAnswer, { f: "delete" }> | undefined): string | undefined {
     const gone = this.#currentRange(request.key, request.rangeEnd);
     if (answer !== undefined) {
-      if (answer.deleted !== gone.length) return `delete of ${showRange(request)} answered ${answer.deleted} deleted, but ${gone.length} ${gone.length === 1 ? "key was" : "keys were"} there`;
+      if (answer.deleted !== gone.length)
+        return `delete of ${showRange(request)} answered ${answer.deleted} deleted, but ${gone.length} ${gone.length === 1 ? "key was" : "keys were"} there`;
       if (request.prevKv === true) {
         const told = answer.prevKvs ?? [];
-        if (told.length !== gone.length) return `delete of ${showRange(request)} answered ${told.length} previous values, but ${gone.length} keys were there`;
+        if (told.length !== gone.length)
+          return `delete of ${showRange(request)} answered ${told.length} previous values, but ${gone.length} keys were there`;
         for (let i = 0; i < gone.length; i++) {
-          if (matchKv(gone[i] as EtcdKv, told[i] as EtcdKv) !== undefined) return `delete answered that it removed ${showKv(told[i])}, but there was ${showKv(gone[i])}`;
+          if (matchKv(gone[i] as EtcdKv, told[i] as EtcdKv) !== undefined)
+            return `delete answered that it removed ${showKv(told[i])}, but there was ${showKv(gone[i])}`;
         }
       }
     }
@@ -117,10 +141,13 @@ class Evaluation {
     const now = this.#view.revision + (this.#changes.size > 0 ? 1 : 0);
     const wanted = request.revision ?? 0;
     if (wanted > now) return `range at revision ${wanted} was answered, but the store was only at ${now}`;
-    if (wanted > 0 && wanted < this.#view.compactRevision) return `range at revision ${wanted} was answered, but the store was compacted at ${this.#view.compactRevision}`;
+    if (wanted > 0 && wanted < this.#view.compactRevision)
+      return `range at revision ${wanted} was answered, but the store was compacted at ${this.#view.compactRevision}`;
     if (answer === undefined) return undefined;
     const past = wanted > 0 && wanted <= this.#view.revision;
-    const kvs = past ? this.#view.range(request.key, request.rangeEnd, wanted) : this.#currentRange(request.key, request.rangeEnd);
+    const kvs = past
+      ? this.#view.range(request.key, request.rangeEnd, wanted)
+      : this.#currentRange(request.key, request.rangeEnd);
     return matchRange(request, kvs, answer);
   }
 
@@ -147,12 +174,16 @@ class Evaluation {
 function choosePath(view: EtcdView, txn: EtcdTxn): Path {
   const succeeded = txn.compare.every((compare) => holds(view, compare));
   const nested = new Map<EtcdTxn, Path>();
-  for (const request of succeeded ? txn.success : txn.failure) if (request.f === "txn") nested.set(request, choosePath(view, request));
+  for (const request of succeeded ? txn.success : txn.failure)
+    if (request.f === "txn") nested.set(request, choosePath(view, request));
   return { succeeded, nested };
 }
 
 function holds(view: EtcdView, compare: EtcdCompare): boolean {
-  const kvs = compare.rangeEnd === undefined || compare.rangeEnd === "" ? [view.get(compare.key, view.revision)] : view.range(compare.key, compare.rangeEnd, view.revision);
+  const kvs =
+    compare.rangeEnd === undefined || compare.rangeEnd === ""
+      ? [view.get(compare.key, view.revision)]
+      : view.range(compare.key, compare.rangeEnd, view.revision);
   const present = kvs.filter((kv) => kv !== undefined);
   // A key that is absent compares as one whose numbers are all zero; its value compares as nothing at all.
   if (present.length === 0) return compare.target !== "value" && holdsFor(compare, undefined);
@@ -202,5 +233,7 @@ function matchOptional(expected: EtcdKv | undefined, told: EtcdKv | undefined): 
 }
 
 export function showRange(request: { readonly key: string; readonly rangeEnd?: string }): string {
-  return request.rangeEnd === undefined || request.rangeEnd === "" ? request.key : `[${request.key}, ${request.rangeEnd === "\0" ? "end" : request.rangeEnd})`;
+  return request.rangeEnd === undefined || request.rangeEnd === ""
+    ? request.key
+    : `[${request.key}, ${request.rangeEnd === "\0" ? "end" : request.rangeEnd})`;
 }

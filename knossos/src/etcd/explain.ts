@@ -19,7 +19,11 @@ import { Timeline } from "./timeline.ts";
 /** What watchers saw: a second opinion on every revision that they cover. */
 export interface Observer {
   /** Why these changes at this revision are not what was seen; undefined if they are. */
-  check(revision: number, changes: Changes, before: (key: string) => EtcdKv | undefined): { readonly message: string; readonly streams: readonly number[]; readonly keys: readonly string[] } | undefined;
+  check(
+    revision: number,
+    changes: Changes,
+    before: (key: string) => EtcdKv | undefined,
+  ): { readonly message: string; readonly streams: readonly number[]; readonly keys: readonly string[] } | undefined;
 }
 
 export interface Failure {
@@ -113,8 +117,10 @@ export class Explainer {
     let revision = this.#problem.initial.revision;
     let setback = this.#checkSlot(revision);
     while (true) {
-      if (++this.#steps % STEPS_PER_LOOK === 0 && this.#options.budget.spent) return { result: "budget", failure: this.#deepest, steps: this.#steps };
-      if (setback === undefined && revision === this.#options.top) return { result: "explained", order: this.#order, steps: this.#steps, gaps: this.#options.gaps.length };
+      if (++this.#steps % STEPS_PER_LOOK === 0 && this.#options.budget.spent)
+        return { result: "budget", failure: this.#deepest, steps: this.#steps };
+      if (setback === undefined && revision === this.#options.top)
+        return { result: "explained", order: this.#order, steps: this.#steps, gaps: this.#options.gaps.length };
       if (setback === undefined) {
         revision++;
         const writer = this.#problem.writers.get(revision);
@@ -122,7 +128,14 @@ export class Explainer {
           setback = this.#write(writer, revision) ?? this.#checkSlot(revision);
           continue;
         }
-        this.#frames.push({ ...this.#choices.at(revision, this.#usedBy), revision, mark: this.#timeline.mark(), orderLength: this.#order.length, next: 0, current: undefined });
+        this.#frames.push({
+          ...this.#choices.at(revision, this.#usedBy),
+          revision,
+          mark: this.#timeline.mark(),
+          orderLength: this.#order.length,
+          next: 0,
+          current: undefined,
+        });
       } else {
         this.#note(revision, setback);
         const conflicts = this.#eligibility.relevant(setback.touched.ranges, revision);
@@ -137,16 +150,29 @@ export class Explainer {
   }
 
   #refuted(): Explanation {
-    const failure = this.#deepest ?? { revision: 0, kind: "nonlinearizable", reason: "no order explains the answers", operations: [], prefix: [], state: "" };
+    const failure = this.#deepest ?? {
+      revision: 0,
+      kind: "nonlinearizable",
+      reason: "no order explains the answers",
+      operations: [],
+      prefix: [],
+      state: "",
+    };
     // What foreign writers may have done is guessed, not enumerated.
-    return { result: "refuted", failure, certain: !this.#problem.foreignWriters || this.#options.gaps.length === 0, steps: this.#steps };
+    return {
+      result: "refuted",
+      failure,
+      certain: !this.#problem.foreignWriters || this.#options.gaps.length === 0,
+      steps: this.#steps,
+    };
   }
 
   /** Where a lease that should exist was ended: only another choice there can keep it. */
   #addEndsOf(leases: readonly string[], conflicts: Bits): void {
     if (leases.length === 0) return;
     this.#frames.forEach((frame, index) => {
-      const input = frame.current?.candidate === undefined ? undefined : this.#problem.candidates[frame.current.candidate]?.input;
+      const input =
+        frame.current?.candidate === undefined ? undefined : this.#problem.candidates[frame.current.candidate]?.input;
       if (input?.f === "lease-revoke" && leases.includes(input.id)) setBit(conflicts, index);
     });
   }
@@ -204,7 +230,9 @@ export class Explainer {
     return {
       kind: "unexplained-revision",
       reason: `revision ${revision} was reached${what}, but no acknowledged operation made it and none of the ${this.#problem.candidates.length} operations in doubt and lease expiries can have`,
-      operations: (this.#problem.answered.get(revision) ?? this.#problem.answered.get(revision + 1) ?? []).slice(0, 2).map((operation) => operation.op),
+      operations: (this.#problem.answered.get(revision) ?? this.#problem.answered.get(revision + 1) ?? [])
+        .slice(0, 2)
+        .map((operation) => operation.op),
       touched: { ranges: required.map((key) => ({ key })), leases: [] },
     };
   }
@@ -227,8 +255,16 @@ export class Explainer {
     const wrong = this.#options.facts.disagreement(revision, changes, (key) => this.#timeline.get(key, revision));
     if (wrong !== undefined) {
       const { operation: witness, stream } = wrong.by;
-      const operations = [...new Set([...(operation === undefined ? [] : [operation.op]), ...(witness === undefined ? [] : [witness])])];
-      return { kind: "nonlinearizable", reason: wrong.reason, operations, ...(stream === undefined ? {} : { streams: [stream] }), touched: { ranges: [{ key: wrong.key }], leases: [] } };
+      const operations = [
+        ...new Set([...(operation === undefined ? [] : [operation.op]), ...(witness === undefined ? [] : [witness])]),
+      ];
+      return {
+        kind: "nonlinearizable",
+        reason: wrong.reason,
+        operations,
+        ...(stream === undefined ? {} : { streams: [stream] }),
+        touched: { ranges: [{ key: wrong.key }], leases: [] },
+      };
     }
     return this.#observe(revision, changes, operation);
   }
@@ -238,7 +274,13 @@ export class Explainer {
     if (seen === undefined) return undefined;
     const keys = new Set([...seen.keys, ...changes.keys()]);
     const touched = { ranges: [...keys].map((key) => ({ key })), leases: [] };
-    return { kind: "disagreement", reason: seen.message, operations: operation === undefined ? [] : [operation.op], streams: seen.streams, touched };
+    return {
+      kind: "disagreement",
+      reason: seen.message,
+      operations: operation === undefined ? [] : [operation.op],
+      streams: seen.streams,
+      touched,
+    };
   }
 
   /** Everything that was answered from this revision, the store being there. */
@@ -261,7 +303,10 @@ export class Explainer {
     const effect = evaluate(this.#timeline, operation.input, operation.output as EtcdAnswer);
     if (effect.impossible !== undefined) return setbackOf(operation, effect.impossible, effect.touched);
     if (effect.changes.size === 0) return undefined;
-    return setbackOf(operation, "it would have changed the store, but its answer says that it did not", { ranges: [...effect.changes.keys()].map((key) => ({ key })), leases: [] });
+    return setbackOf(operation, "it would have changed the store, but its answer says that it did not", {
+      ranges: [...effect.changes.keys()].map((key) => ({ key })),
+      leases: [],
+    });
   }
 
   #answerOther(operation: EtcdOperation, revision: number): Setback | undefined {
@@ -270,12 +315,22 @@ export class Explainer {
     this.#order.push(operation.op);
     if (input.f === "lease-grant") {
       const id = output?.f === "lease-grant" ? output.id : input.id;
-      if (this.#timeline.leaseKeys(id).length > 0) return setbackOf(operation, `lease ${id} was granted anew while keys were still attached to it`, this.#leaseTouched(id));
+      if (this.#timeline.leaseKeys(id).length > 0)
+        return setbackOf(
+          operation,
+          `lease ${id} was granted anew while keys were still attached to it`,
+          this.#leaseTouched(id),
+        );
       this.#timeline.grant(id);
       return undefined;
     }
     if (input.f === "compact") {
-      if (input.revision > revision) return setbackOf(operation, `it compacted at revision ${input.revision}, but the store was only at ${revision}`, NOTHING);
+      if (input.revision > revision)
+        return setbackOf(
+          operation,
+          `it compacted at revision ${input.revision}, but the store was only at ${revision}`,
+          NOTHING,
+        );
       this.#timeline.compact(input.revision);
       return undefined;
     }
@@ -285,11 +340,19 @@ export class Explainer {
   /** An acknowledged revoke either made its revision (then it was chosen there) or found no keys. */
   #revokeNothing(operation: EtcdOperation, id: string, revision: number): Setback | undefined {
     const made = this.#frames.at(-1);
-    const chosen = made?.revision === revision && made.current?.candidate !== undefined ? this.#problem.candidates[made.current.candidate] : undefined;
+    const chosen =
+      made?.revision === revision && made.current?.candidate !== undefined
+        ? this.#problem.candidates[made.current.candidate]
+        : undefined;
     if (chosen?.operation === operation) return undefined;
     this.#order.push(operation.op);
     const keys = this.#timeline.leaseKeys(id);
-    if (keys.length > 0) return setbackOf(operation, `it revoked lease ${id} at revision ${revision} without deleting ${keys.join(", ")}`, this.#leaseTouched(id));
+    if (keys.length > 0)
+      return setbackOf(
+        operation,
+        `it revoked lease ${id} at revision ${revision} without deleting ${keys.join(", ")}`,
+        this.#leaseTouched(id),
+      );
     this.#timeline.revoke(id);
     return undefined;
   }
@@ -303,9 +366,11 @@ export class Explainer {
     if (this.#deepest !== undefined && this.#deepest.revision >= revision) return;
     const shown: string[] = [];
     for (const key of this.#problem.keys) {
-      if (shown.length >= 8 || !setback.touched.ranges.some((range) => inRange(key, range.key, range.rangeEnd))) continue;
+      if (shown.length >= 8 || !setback.touched.ranges.some((range) => inRange(key, range.key, range.rangeEnd)))
+        continue;
       const kv = this.#timeline.get(key, this.#timeline.revision);
-      if (kv !== undefined) shown.push(`${key}=${JSON.stringify(kv.value)} (mod ${kv.modRevision}, version ${kv.version})`);
+      if (kv !== undefined)
+        shown.push(`${key}=${JSON.stringify(kv.value)} (mod ${kv.modRevision}, version ${kv.version})`);
     }
     this.#deepest = {
       revision,
@@ -331,8 +396,12 @@ function setbackOf(operation: EtcdOperation, reason: string, touched: Touched): 
  */
 function sortSlots(problem: EtcdProblem): ReadonlyMap<number, readonly EtcdOperation[]> {
   const sorted = new Map<number, readonly EtcdOperation[]>();
-  const place = (operation: EtcdOperation): number => (operation.input.f === "compact" ? (operation.returned ?? Number.POSITIVE_INFINITY) : operation.invoked);
-  for (const [revision, operations] of problem.answered) sorted.set(revision, [...operations].sort((a, b) => place(a) - place(b)));
+  const place = (operation: EtcdOperation): number =>
+    operation.input.f === "compact" ? (operation.returned ?? Number.POSITIVE_INFINITY) : operation.invoked;
+  for (const [revision, operations] of problem.answered)
+    sorted.set(
+      revision,
+      [...operations].sort((a, b) => place(a) - place(b)),
+    );
   return sorted;
 }
-

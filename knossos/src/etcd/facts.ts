@@ -4,58 +4,15 @@ import { contradictsItself } from "./self-check.ts";
 import { inRange, lowerBound, upperBound } from "./order.ts";
 import type { EtcdOperation } from "./requests.ts";
 import { executed, isRequest, isWhole } from "./requests.ts";
-
-/** Something that no order of the operations can make true. */
-export interface Contradiction {
-  readonly kind: string;
-  readonly message: string;
-  readonly operations: readonly number[];
-  readonly streams?: readonly number[];
-}
-
-/** A put that somebody saw: at `revision` the key got this record, and it was still there at `until`. */
-interface Point {
-  readonly revision: number;
-  create: number;
-  version: number;
-  /** Absent for the creation of a record that was only seen in a later version. */
-  kv?: EtcdKv;
-  keysOnly: boolean;
-  until: number;
-  readonly by: Source;
-  untilBy: Source;
-}
-
-/** Who saw it. */
-export interface Source {
-  readonly operation?: number;
-  readonly stream?: number;
-}
-
-interface KeyFacts {
-  readonly pointAt: Map<number, Point>;
-  points: Point[];
-  /** Revisions at which somebody saw that the key was not there. */
-  absents: number[];
-  readonly absentBy: Map<number, Source>;
-  /** Revisions whose writer we know, by what it did to the key. */
-  readonly puts: number[];
-  readonly deletes: number[];
-}
+import { KeyCheck } from "./key-check.ts";
+import type { KeyWorld } from "./key-check.ts";
+import type { Contradiction, KeyFacts, Need, Point, Source } from "./key-facts.ts";
+import { countIn, firstAfter, lastUpTo, pointIndexUpTo, showPoint } from "./key-facts.ts";
 
 interface RangeDelete {
   readonly key: string;
   readonly rangeEnd: string | undefined;
   readonly revision: number;
-}
-
-/** Between two sightings of one generation the key was put `hidden` times by someone unknown. */
-export interface Need {
-  readonly key: string;
-  readonly from: number;
-  readonly to: number;
-  /** The version that the key has just before `to`. */
-  readonly versionBefore: number;
 }
 
 export interface SeenEvent {
@@ -85,12 +42,18 @@ export class Facts {
   readonly needs: Need[] = [];
   contradiction: Contradiction | undefined;
 
-  constructor(keys: readonly string[], base: number, gaps: readonly number[], writers: ReadonlyMap<number, EtcdOperation>) {
+  constructor(
+    keys: readonly string[],
+    base: number,
+    gaps: readonly number[],
+    writers: ReadonlyMap<number, EtcdOperation>,
+  ) {
     this.#keys = keys;
     this.#base = base;
     this.#gaps = gaps;
     this.#writers = writers;
-    for (const key of keys) this.#facts.set(key, { pointAt: new Map(), points: [], absents: [], absentBy: new Map(), puts: [], deletes: [] });
+    for (const key of keys)
+      this.#facts.set(key, { pointAt: new Map(), points: [], absents: [], absentBy: new Map(), puts: [], deletes: [] });
   }
 
   of(key: string): KeyFacts {
@@ -124,7 +87,8 @@ export class Facts {
         if (asked > before) continue;
         const at = asked > 0 ? asked : before;
         for (const kv of answer.kvs) if (kv.modRevision <= at) this.#see(kv, at, request.keysOnly === true, by);
-        if (isWhole(request, answer) && !writes) this.#seeOthersAbsent(request.key, request.rangeEnd, answer.kvs, at, by);
+        if (isWhole(request, answer) && !writes)
+          this.#seeOthersAbsent(request.key, request.rangeEnd, answer.kvs, at, by);
       }
     }
   }
@@ -132,12 +96,23 @@ export class Facts {
   #addCompares(input: EtcdRequest, output: EtcdAnswer, at: number, by: Source): void {
     if (input.f !== "txn" || output.f !== "txn" || !output.succeeded) return;
     for (const compare of input.compare) {
-      const absent = compare.result === "=" && compare.operand === 0 && (compare.target === "create" || compare.target === "mod" || compare.target === "version");
+      const absent =
+        compare.result === "=" &&
+        compare.operand === 0 &&
+        (compare.target === "create" || compare.target === "mod" || compare.target === "version");
       if (absent && (compare.rangeEnd === undefined || compare.rangeEnd === "")) this.#seeAbsent(compare.key, at, by);
     }
   }
 
-  #addDelete(key: string, rangeEnd: string | undefined, deleted: number, prevKvs: readonly EtcdKv[] | undefined, revision: number, before: number, by: Source): void {
+  #addDelete(
+    key: string,
+    rangeEnd: string | undefined,
+    deleted: number,
+    prevKvs: readonly EtcdKv[] | undefined,
+    revision: number,
+    before: number,
+    by: Source,
+  ): void {
     const single = rangeEnd === undefined || rangeEnd === "";
     if (deleted === 0) {
       if (single) this.#seeAbsent(key, before, by);
@@ -146,7 +121,8 @@ export class Facts {
     }
     for (const kv of prevKvs ?? []) if (kv.modRevision <= before) this.#see(kv, before, false, by);
     if (single) this.of(key).deletes.push(revision);
-    else if (prevKvs !== undefined && prevKvs.length === deleted) for (const kv of prevKvs) this.of(kv.key).deletes.push(revision);
+    else if (prevKvs !== undefined && prevKvs.length === deleted)
+      for (const kv of prevKvs) this.of(kv.key).deletes.push(revision);
     else this.#rangeDeletes.push({ key, rangeEnd, revision });
   }
 
@@ -173,26 +149,58 @@ export class Facts {
       if (source.operation !== undefined) operations.add(source.operation);
       if (source.stream !== undefined) streams.add(source.stream);
     }
-    this.contradiction = { kind, message, operations: [...operations], ...(streams.size > 0 ? { streams: [...streams] } : {}) };
+    this.contradiction = {
+      kind,
+      message,
+      operations: [...operations],
+      ...(streams.size > 0 ? { streams: [...streams] } : {}),
+    };
   }
 
   #see(kv: EtcdKv, until: number, keysOnly: boolean, by: Source): void {
     const facts = this.of(kv.key);
-    if (kv.createRevision > kv.modRevision || kv.version < 1 || (kv.version === 1) !== (kv.createRevision === kv.modRevision)) {
-      this.#refute("impossible-record", `${showKv(kv)} cannot be: version 1 and mod = create go together, and create never exceeds mod`, by);
+    if (
+      kv.createRevision > kv.modRevision ||
+      kv.version < 1 ||
+      (kv.version === 1) !== (kv.createRevision === kv.modRevision)
+    ) {
+      this.#refute(
+        "impossible-record",
+        `${showKv(kv)} cannot be: version 1 and mod = create go together, and create never exceeds mod`,
+        by,
+      );
       return;
     }
     const known = facts.pointAt.get(kv.modRevision);
     if (known === undefined) {
-      facts.pointAt.set(kv.modRevision, { revision: kv.modRevision, create: kv.createRevision, version: kv.version, kv, keysOnly, until, by, untilBy: by });
+      facts.pointAt.set(kv.modRevision, {
+        revision: kv.modRevision,
+        create: kv.createRevision,
+        version: kv.version,
+        kv,
+        keysOnly,
+        until,
+        by,
+        untilBy: by,
+      });
     } else {
       if (known.create !== kv.createRevision || known.version !== kv.version) {
-        this.#refute("disagreeing-records", `${kv.key} at revision ${kv.modRevision} was answered as create ${known.create}, version ${known.version} and as create ${kv.createRevision}, version ${kv.version}`, known.by, by);
+        this.#refute(
+          "disagreeing-records",
+          `${kv.key} at revision ${kv.modRevision} was answered as create ${known.create}, version ${known.version} and as create ${kv.createRevision}, version ${kv.version}`,
+          known.by,
+          by,
+        );
       } else if (known.kv === undefined || known.keysOnly) {
         known.kv = kv;
         known.keysOnly = keysOnly;
       } else if (!keysOnly && matchKv(known.kv, kv) !== undefined) {
-        this.#refute("disagreeing-records", `${kv.key} at revision ${kv.modRevision} was answered as ${showKv(known.kv)} and as ${showKv(kv)}`, known.by, by);
+        this.#refute(
+          "disagreeing-records",
+          `${kv.key} at revision ${kv.modRevision} was answered as ${showKv(known.kv)} and as ${showKv(kv)}`,
+          known.by,
+          by,
+        );
       }
       if (until > known.until) {
         known.until = until;
@@ -200,7 +208,15 @@ export class Facts {
       }
     }
     if (kv.createRevision < kv.modRevision && !facts.pointAt.has(kv.createRevision)) {
-      facts.pointAt.set(kv.createRevision, { revision: kv.createRevision, create: kv.createRevision, version: 1, keysOnly: true, until: kv.createRevision, by, untilBy: by });
+      facts.pointAt.set(kv.createRevision, {
+        revision: kv.createRevision,
+        create: kv.createRevision,
+        version: 1,
+        keysOnly: true,
+        until: kv.createRevision,
+        by,
+        untilBy: by,
+      });
     }
   }
 
@@ -244,94 +260,28 @@ export class Facts {
         else required.add(key);
       }
     }
+    const world: KeyWorld = {
+      base: this.#base,
+      gaps: this.#gaps,
+      writers: this.#writers,
+      needs: this.needs,
+      mayDelete: (key, after, before) => this.#mayDelete(key, this.of(key), after, before),
+      refute: (kind, message, ...sources) => this.#refute(kind, message, ...sources),
+    };
     for (const key of this.#keys) {
-      this.#checkPoints(key);
-      this.#checkAbsents(key);
+      new KeyCheck(key, this.of(key), world).run();
       if (this.contradiction !== undefined) return;
-    }
-  }
-
-  #checkPoints(key: string): void {
-    const facts = this.of(key);
-    let before: Point | undefined;
-    for (const point of facts.points) {
-      this.#checkPoint(key, facts, point, before);
-      before = point;
-    }
-  }
-
-  #checkPoint(key: string, facts: KeyFacts, point: Point, before: Point | undefined): void {
-    const writer = this.#writers.get(point.revision);
-    if (writer !== undefined && !hasIn(facts.puts, point.revision)) {
-      this.#refute("foreign-record", `${key} was seen with mod revision ${point.revision}, but that revision was made by operation ${writer.op}, which did not put ${key}`, point.by, { operation: writer.op });
-    } else if (writer === undefined && point.revision > this.#base && countIn(this.#gaps, point.revision - 1, point.revision) === 0) {
-      this.#refute("unknown-revision", `${key} was seen with mod revision ${point.revision}, but no such revision was reached`, point.by);
-    }
-    const nextTouch = Math.min(firstAfter(facts.puts, point.revision), firstAfter(facts.deletes, point.revision));
-    if (nextTouch <= point.until) {
-      const by = this.#writers.get(nextTouch);
-      this.#refute("stale-read", `${showPoint(key, point)} was answered at revision ${point.until}, but revision ${nextTouch} had already changed ${key}`, point.untilBy, by === undefined ? {} : { operation: by.op });
-    }
-    if (before === undefined) return;
-    if (before.until >= point.revision) {
-      this.#refute("stale-read", `${showPoint(key, before)} was answered at revision ${before.until}, but at revision ${point.revision} it had become ${showPoint(key, point)}`, before.untilBy, point.by);
-    } else if (point.create > before.revision) {
-      if (!this.#mayDelete(key, facts, before.until, point.create)) {
-        this.#refute("lost-write", `${showPoint(key, before)} was there at revision ${before.until}, and ${showPoint(key, point)} was created anew at ${point.create}, but nothing between can have deleted it`, before.untilBy, point.by);
-      }
-    } else {
-      this.#checkGeneration(key, facts, before, point);
-    }
-  }
-
-  /** Two sightings of one generation: the versions between them count the puts. */
-  #checkGeneration(key: string, facts: KeyFacts, before: Point, point: Point): void {
-    if (before.create !== point.create) {
-      this.#refute("disagreeing-records", `${showPoint(key, before)} and ${showPoint(key, point)} cannot both be: the key was not created anew between them`, before.by, point.by);
-      return;
-    }
-    const known = countIn(facts.puts, before.revision, point.revision - 1);
-    const hidden = point.version - before.version - 1 - known;
-    const gaps = countIn(this.#gaps, before.revision, point.revision - 1);
-    // What happened before the history began left no gaps to count.
-    const counted = before.until >= this.#base;
-    if (hidden < 0 || (counted && hidden > gaps)) {
-      const text = hidden < 0 ? `${known} puts between are acknowledged` : `only ${known} acknowledged puts and ${gaps} unexplained revisions lie between`;
-      this.#refute(hidden < 0 ? "lost-write" : "unexplained-version", `${showPoint(key, before)} became ${showPoint(key, point)}, but ${text}`, before.by, point.by);
-    }
-    const deleted = firstAfter(facts.deletes, before.revision);
-    if (deleted < point.revision) {
-      const by = this.#writers.get(deleted);
-      this.#refute("lost-delete", `${key} was deleted at revision ${deleted}, but ${showPoint(key, point)} says that it lived on since ${point.create}`, point.by, by === undefined ? {} : { operation: by.op });
-    }
-    if (hidden > 0 && counted) this.needs.push({ key, from: before.revision, to: point.revision, versionBefore: point.version - 1 });
-  }
-
-  #checkAbsents(key: string): void {
-    const facts = this.of(key);
-    for (const at of facts.absents) {
-      const put = lastUpTo(facts.puts, at);
-      const index = this.#pointIndexUpTo(facts, at);
-      const point = facts.points[index];
-      const next = facts.points[index + 1];
-      const by = facts.absentBy.get(at) ?? {};
-      if (point !== undefined && point.until >= at) {
-        this.#refute("lost-write", `${key} was absent at revision ${at}, but ${showPoint(key, point)} was there from ${point.revision} to ${point.until}`, by, point.untilBy);
-      } else if (next !== undefined && next.create <= at) {
-        this.#refute("lost-write", `${key} was absent at revision ${at}, but ${showPoint(key, next)} says that it was there since ${next.create}`, by, next.by);
-      } else {
-        const since = Math.max(put ?? -1, point?.until ?? -1);
-        if (since >= 0 && !this.#mayDelete(key, facts, since, at + 1)) {
-          const writer = put === undefined ? undefined : this.#writers.get(put);
-          this.#refute("lost-write", `${key} was absent at revision ${at}, but it was there at ${since} and nothing between can have deleted it`, by, writer === undefined ? (point?.untilBy ?? {}) : { operation: writer.op });
-        }
-      }
     }
   }
 
   /** Whether some revision in (after, before) may have deleted the key. */
   #mayDelete(key: string, facts: KeyFacts, after: number, before: number): boolean {
-    if (after < this.#base || countIn(facts.deletes, after, before - 1) > 0 || countIn(this.#gaps, after, before - 1) > 0) return true;
+    if (
+      after < this.#base ||
+      countIn(facts.deletes, after, before - 1) > 0 ||
+      countIn(this.#gaps, after, before - 1) > 0
+    )
+      return true;
     return this.#rangeDeleted(key, after) < before;
   }
 
@@ -344,48 +294,45 @@ export class Facts {
     return Number.POSITIVE_INFINITY;
   }
 
-  #pointIndexUpTo(facts: KeyFacts, revision: number): number {
-    let low = 0;
-    let high = facts.points.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((facts.points[middle] as Point).revision <= revision) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
-  }
-
   /** Keys that the writer of this missing revision must have put. */
   requiredPuts(revision: number): ReadonlySet<string> {
     return this.#required.get(revision) ?? NONE;
   }
 
   /** The record that a key was seen to have got at this revision; undefined if not seen, or seen without its value. */
-  seenAt(key: string, revision: number): { readonly kv?: EtcdKv; readonly create: number; readonly version: number; readonly keysOnly: boolean } | undefined {
+  seenAt(
+    key: string,
+    revision: number,
+  ):
+    | { readonly kv?: EtcdKv; readonly create: number; readonly version: number; readonly keysOnly: boolean }
+    | undefined {
     return this.of(key).pointAt.get(revision);
   }
 
   /** False only if no order has a put of the key (of this value, where given) at this missing revision. */
   allowsPut(key: string, revision: number, value?: string): boolean {
     const facts = this.of(key);
-    const index = this.#pointIndexUpTo(facts, revision - 1);
+    const index = pointIndexUpTo(facts, revision - 1);
     const before = facts.points[index];
     const after = facts.points[index + 1];
     if (before !== undefined && before.until >= revision) return false;
-    if (after !== undefined && after.revision === revision) return value === undefined || after.kv === undefined || after.keysOnly || after.kv.value === value;
+    if (after !== undefined && after.revision === revision)
+      return value === undefined || after.kv === undefined || after.keysOnly || after.kv.value === value;
     if (after !== undefined && before !== undefined && after.create <= before.revision) {
-      if (after.version - before.version - 1 - countIn(facts.puts, before.revision, after.revision - 1) <= 0) return false;
+      if (after.version - before.version - 1 - countIn(facts.puts, before.revision, after.revision - 1) <= 0)
+        return false;
     }
     const absent = firstAfter(facts.absents, revision - 1);
     if (absent === revision) return false;
-    if (absent !== Number.POSITIVE_INFINITY && (after === undefined || absent < after.revision)) return this.#mayDelete(key, facts, revision, absent + 1);
+    if (absent !== Number.POSITIVE_INFINITY && (after === undefined || absent < after.revision))
+      return this.#mayDelete(key, facts, revision, absent + 1);
     return true;
   }
 
   /** False only if no order has a deletion of the key at this missing revision. */
   allowsDelete(key: string, revision: number): boolean {
     const facts = this.of(key);
-    const index = this.#pointIndexUpTo(facts, revision - 1);
+    const index = pointIndexUpTo(facts, revision - 1);
     const before = facts.points[index];
     const after = facts.points[index + 1];
     if (before !== undefined && before.until >= revision) return false;
@@ -399,16 +346,28 @@ export class Facts {
   }
 
   /** What was seen at this revision and is not so: `get` tells the state just after `changes` made it. */
-  disagreement(revision: number, changes: ReadonlyMap<string, EtcdKv | undefined>, get: (key: string) => EtcdKv | undefined): { readonly key: string; readonly reason: string; readonly by: Source } | undefined {
+  disagreement(
+    revision: number,
+    changes: ReadonlyMap<string, EtcdKv | undefined>,
+    get: (key: string) => EtcdKv | undefined,
+  ): { readonly key: string; readonly reason: string; readonly by: Source } | undefined {
     for (const [key, kv] of changes) {
       const point = this.of(key).pointAt.get(revision);
       if (point === undefined || kv === undefined) continue;
-      const same = point.create === kv.createRevision && point.version === kv.version && (point.kv === undefined || matchKv(kv, point.kv, point.keysOnly) === undefined);
+      const same =
+        point.create === kv.createRevision &&
+        point.version === kv.version &&
+        (point.kv === undefined || matchKv(kv, point.kv, point.keysOnly) === undefined);
       if (!same) return { key, reason: `${showPoint(key, point)} was seen, but it became ${showKv(kv)}`, by: point.by };
     }
     for (const key of this.#absentAt.get(revision) ?? []) {
       const kv = get(key);
-      if (kv !== undefined) return { key, reason: `${key} was not there at revision ${revision}, but it was ${showKv(kv)}`, by: this.of(key).absentBy.get(revision) ?? {} };
+      if (kv !== undefined)
+        return {
+          key,
+          reason: `${key} was not there at revision ${revision}, but it was ${showKv(kv)}`,
+          by: this.of(key).absentBy.get(revision) ?? {},
+        };
     }
     return undefined;
   }
@@ -417,7 +376,7 @@ export class Facts {
   lastKnown(key: string, revision: number): number {
     const facts = this.of(key);
     let known = lastUpTo(facts.absents, revision - 1) ?? -1;
-    for (let i = this.#pointIndexUpTo(facts, revision - 1); i >= 0; i--) {
+    for (let i = pointIndexUpTo(facts, revision - 1); i >= 0; i--) {
       const point = facts.points[i] as Point;
       // Of some only the version was seen.
       if (point.kv === undefined || point.keysOnly) continue;
@@ -435,33 +394,19 @@ export class Facts {
   /** The next thing that is known of the key after `revision`: when it is seen absent or created anew, and when it is touched by a known writer. */
   nextGone(key: string, revision: number): { readonly gone: number; readonly touched: number } {
     const facts = this.of(key);
-    const after = facts.points[this.#pointIndexUpTo(facts, revision) + 1];
+    const after = facts.points[pointIndexUpTo(facts, revision) + 1];
     const anew = after !== undefined && after.create > revision ? after.create : Number.POSITIVE_INFINITY;
     const gone = Math.min(firstAfter(facts.absents, revision), anew);
     if (gone === Number.POSITIVE_INFINITY) return { gone, touched: gone };
-    return { gone, touched: Math.min(firstAfter(facts.puts, revision), firstAfter(facts.deletes, revision), this.#rangeDeleted(key, revision)) };
+    return {
+      gone,
+      touched: Math.min(
+        firstAfter(facts.puts, revision),
+        firstAfter(facts.deletes, revision),
+        this.#rangeDeleted(key, revision),
+      ),
+    };
   }
 }
 
 const NONE: ReadonlySet<string> = new Set();
-
-function showPoint(key: string, point: Point): string {
-  return point.kv === undefined ? `${key} (created at ${point.create})` : showKv(point.kv);
-}
-
-function firstAfter(sorted: readonly number[], value: number): number {
-  return sorted[upperBound(sorted, value)] ?? Number.POSITIVE_INFINITY;
-}
-
-function lastUpTo(sorted: readonly number[], value: number): number | undefined {
-  return sorted[upperBound(sorted, value) - 1];
-}
-
-/** How many numbers of an ascending array lie in (after, upTo]. */
-function countIn(sorted: readonly number[], after: number, upTo: number): number {
-  return upTo <= after ? 0 : upperBound(sorted, upTo) - upperBound(sorted, after);
-}
-
-function hasIn(sorted: readonly number[], value: number): boolean {
-  return sorted[upperBound(sorted, value) - 1] === value;
-}

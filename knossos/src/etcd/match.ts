@@ -22,14 +22,19 @@ export function showKv(kv: EtcdKv | undefined): string {
  * Why the answer is not what etcd says about `present` (all keys of the range, ascending); undefined if it is.
  * Order of operations is etcd's: filter by revisions, sort, cut to the limit; `count` is before all of it.
  */
-export function matchRange(request: EtcdRange, present: readonly EtcdKv[], answer: EtcdRangeAnswer): string | undefined {
+export function matchRange(
+  request: EtcdRange,
+  present: readonly EtcdKv[],
+  answer: EtcdRangeAnswer,
+): string | undefined {
   if (request.countOnly !== true) {
     const wrong = matchKvs(request, present, answer);
     if (wrong !== undefined) return wrong;
   } else if (answer.kvs.length !== 0 || answer.more) {
     return "a count-only range answered with keys, or that there are more";
   }
-  if (answer.count !== present.length) return `range answered count ${answer.count}, but ${present.length} ${present.length === 1 ? "key was" : "keys were"} there`;
+  if (answer.count !== present.length)
+    return `range answered count ${answer.count}, but ${present.length} ${present.length === 1 ? "key was" : "keys were"} there`;
   return undefined;
 }
 
@@ -43,24 +48,30 @@ function matchKvs(request: EtcdRange, present: readonly EtcdKv[], answer: EtcdRa
     const told = answer.kvs[i] as EtcdKv;
     const expected = chosen[i] as EtcdKv;
     if (told.key === expected.key) {
-      if (matchKv(expected, told, request.keysOnly) !== undefined) return `range answered ${showKv(told)}, but there was ${showKv(expected)}`;
+      if (matchKv(expected, told, request.keysOnly) !== undefined)
+        return `range answered ${showKv(told)}, but there was ${showKv(expected)}`;
       continue;
     }
     // Go's sort is not stable: equal sort keys may come in any order.
-    const other = order === undefined ? undefined : chosen.find((kv) => kv.key === told.key && order(kv, expected) === 0);
+    const other =
+      order === undefined ? undefined : chosen.find((kv) => kv.key === told.key && order(kv, expected) === 0);
     const repeated = other !== undefined && answer.kvs.findIndex((kv) => kv.key === told.key) < i;
-    if (other === undefined || repeated) return `range answered ${showKv(told)} at place ${i + 1}, but there it should say ${showKv(expected)}`;
-    if (matchKv(other, told, request.keysOnly) !== undefined) return `range answered ${showKv(told)}, but there was ${showKv(other)}`;
+    if (other === undefined || repeated)
+      return `range answered ${showKv(told)} at place ${i + 1}, but there it should say ${showKv(expected)}`;
+    if (matchKv(other, told, request.keysOnly) !== undefined)
+      return `range answered ${showKv(told)}, but there was ${showKv(other)}`;
   }
   if (answer.kvs.length < length) return `range answered without ${showKv(chosen[answer.kvs.length])}`;
   if (answer.kvs.length > length) return `range answered ${showKv(answer.kvs[length])}, which was not there`;
-  if (answer.more !== (chosen.length > length)) return `range answered more = ${answer.more}, but ${chosen.length} keys matched and ${length} were answered`;
+  if (answer.more !== chosen.length > length)
+    return `range answered more = ${answer.more}, but ${chosen.length} keys matched and ${length} were answered`;
   return undefined;
 }
 
 function passes(request: EtcdRange, kv: EtcdKv): boolean {
   return (
-    within(kv.modRevision, request.minModRevision, request.maxModRevision) && within(kv.createRevision, request.minCreateRevision, request.maxCreateRevision)
+    within(kv.modRevision, request.minModRevision, request.maxModRevision) &&
+    within(kv.createRevision, request.minCreateRevision, request.maxCreateRevision)
   );
 }
 

@@ -3,7 +3,16 @@ import type { EtcdAnswer, EtcdInput, EtcdKv, EtcdOutput } from "../models/etcd-t
 import { MalformedHistory } from "../fold.ts";
 import { compareUtf8 } from "./order.ts";
 import type { EtcdOperation } from "./requests.ts";
-import { executed, isReadOnly, isRequest, isSerializable, keysOfInput, possible, recordsOf, wrote } from "./requests.ts";
+import {
+  executed,
+  isReadOnly,
+  isRequest,
+  isSerializable,
+  keysOfInput,
+  possible,
+  recordsOf,
+  wrote,
+} from "./requests.ts";
 import type { SeenEvent } from "./facts.ts";
 
 /** `initial` of an etcd history: what the store held before its first operation. Absent: revision 1, empty. */
@@ -57,7 +66,10 @@ export function revisionOf(operation: EtcdOperation): number | undefined {
 
 export function readInitial(value: unknown): EtcdInitial {
   const initial = (value ?? {}) as Partial<EtcdInitial>;
-  if (typeof initial !== "object" || Array.isArray(initial)) throw new MalformedHistory(`initial state ${JSON.stringify(value)} of an etcd history; an object such as {"revision":1,"kvs":[]} is needed`);
+  if (typeof initial !== "object" || Array.isArray(initial))
+    throw new MalformedHistory(
+      `initial state ${JSON.stringify(value)} of an etcd history; an object such as {"revision":1,"kvs":[]} is needed`,
+    );
   const leases = (initial.leases ?? []) as readonly (string | { readonly id: string })[];
   return {
     revision: initial.revision ?? 1,
@@ -117,7 +129,11 @@ export function isLeaseQuestion(input: EtcdInput): boolean {
   return input.f === "lease-keepalive" || input.f === "lease-time-to-live";
 }
 
-function collectKeys(history: History<EtcdInput, EtcdOutput>, initial: EtcdInitial, events: readonly SeenEvent[]): readonly string[] {
+function collectKeys(
+  history: History<EtcdInput, EtcdOutput>,
+  initial: EtcdInitial,
+  events: readonly SeenEvent[],
+): readonly string[] {
   const keys = new Set<string>();
   for (const kv of initial.kvs) keys.add(kv.key);
   for (const { input, output, outcome } of history.operations) {
@@ -135,12 +151,17 @@ function leasesOf(history: History<EtcdInput, EtcdOutput>): string[] {
   for (const { input } of history.operations) {
     if (input.f === "lease-grant") granted.add(input.id);
     if (!isRequest(input)) continue;
-    for (const request of possible(input)) if (request.f === "put" && request.lease !== undefined && request.lease !== "0") used.add(request.lease);
+    for (const request of possible(input))
+      if (request.f === "put" && request.lease !== undefined && request.lease !== "0") used.add(request.lease);
   }
   return [...used].filter((id) => !granted.has(id));
 }
 
-function collectCandidates(history: History<EtcdInput, EtcdOutput>, uncertain: readonly EtcdOperation[], initial: EtcdInitial): Candidate[] {
+function collectCandidates(
+  history: History<EtcdInput, EtcdOutput>,
+  uncertain: readonly EtcdOperation[],
+  initial: EtcdInitial,
+): Candidate[] {
   const attached = keysByLease(history, initial);
   const alive = aliveUntil(history, initial);
   const candidates = uncertain.map((operation) => candidate(operation, attached, alive));
@@ -152,7 +173,11 @@ function collectCandidates(history: History<EtcdInput, EtcdOutput>, uncertain: r
       const id = output?.f === "lease-grant" ? output.id : input.id;
       candidates.push(expiry(id, invoked, attached, alive));
     } else if (input.f === "lease-revoke" && outcome === "ok" && output !== undefined && output.f === "lease-revoke") {
-      candidates.push({ ...candidate(operation, attached, alive), only: output.revision, after: Number.NEGATIVE_INFINITY });
+      candidates.push({
+        ...candidate(operation, attached, alive),
+        only: output.revision,
+        after: Number.NEGATIVE_INFINITY,
+      });
     }
   }
   return candidates;
@@ -169,7 +194,8 @@ function keysByLease(history: History<EtcdInput, EtcdOutput>, initial: EtcdIniti
   };
   for (const kv of initial.kvs) add(kv.lease, kv.key);
   for (const { input, output } of history.operations) {
-    if (isRequest(input)) for (const request of possible(input)) if (request.f === "put") add(request.lease, request.key);
+    if (isRequest(input))
+      for (const request of possible(input)) if (request.f === "put") add(request.lease, request.key);
     if (output !== undefined) for (const kv of recordsOf(output)) add(kv.lease, kv.key);
   }
   return attached;
@@ -182,7 +208,8 @@ function keysByLease(history: History<EtcdInput, EtcdOutput>, initial: EtcdIniti
 function aliveUntil(history: History<EtcdInput, EtcdOutput>, initial: EtcdInitial): ReadonlyMap<string, number> {
   const grants = new Map<string, number>(initial.leases.map((id) => [id, 1]));
   const alive = new Map<string, number>();
-  const raise = (id: string, revision: number): void => void alive.set(id, Math.max(alive.get(id) ?? Number.NEGATIVE_INFINITY, revision));
+  const raise = (id: string, revision: number): void =>
+    void alive.set(id, Math.max(alive.get(id) ?? Number.NEGATIVE_INFINITY, revision));
   for (const { input, output, outcome } of history.operations) {
     if (outcome === "fail") continue;
     if (input.f === "lease-grant") {
@@ -193,27 +220,50 @@ function aliveUntil(history: History<EtcdInput, EtcdOutput>, initial: EtcdInitia
     if (outcome !== "ok" || revision === undefined) continue;
     if (output?.f === "lease-grant") raise(output.id, revision);
     else if (input.f === "lease-revoke") raise(input.id, Number.POSITIVE_INFINITY);
-    else if (isRequest(input)) for (const [request] of executed(input, output as EtcdAnswer)) if (request.f === "put" && request.lease !== undefined) raise(request.lease, revision);
+    else if (isRequest(input))
+      for (const [request] of executed(input, output as EtcdAnswer))
+        if (request.f === "put" && request.lease !== undefined) raise(request.lease, revision);
   }
   for (const [id, count] of grants) if (count > 1) alive.delete(id);
   return alive;
 }
 
-function expiry(id: string, invoked: number, attached: ReadonlyMap<string, Set<string>>, alive: ReadonlyMap<string, number>): Candidate {
+function expiry(
+  id: string,
+  invoked: number,
+  attached: ReadonlyMap<string, Set<string>>,
+  alive: ReadonlyMap<string, number>,
+): Candidate {
   const keys = attached.get(id) ?? new Set<string>();
-  return { input: { f: "lease-revoke", id }, invoked, after: alive.get(id) ?? Number.NEGATIVE_INFINITY, writes: keys, reads: keys, text: `expiry ${id}` };
+  return {
+    input: { f: "lease-revoke", id },
+    invoked,
+    after: alive.get(id) ?? Number.NEGATIVE_INFINITY,
+    writes: keys,
+    reads: keys,
+    text: `expiry ${id}`,
+  };
 }
 
-function candidate(operation: EtcdOperation, attached: ReadonlyMap<string, Set<string>>, alive: ReadonlyMap<string, number>): Candidate {
+function candidate(
+  operation: EtcdOperation,
+  attached: ReadonlyMap<string, Set<string>>,
+  alive: ReadonlyMap<string, number>,
+): Candidate {
   const { input } = operation;
   const writes = new Set<string>();
   const reads = new Set(keysOfInput(input));
   if (input.f === "lease-revoke") for (const key of attached.get(input.id) ?? []) writes.add(key);
   if (isRequest(input)) {
     for (const request of possible(input)) {
-      if (request.f === "put" || (request.f === "delete" && (request.rangeEnd === undefined || request.rangeEnd === ""))) writes.add(request.key);
+      if (
+        request.f === "put" ||
+        (request.f === "delete" && (request.rangeEnd === undefined || request.rangeEnd === ""))
+      )
+        writes.add(request.key);
     }
   }
-  const after = input.f === "lease-revoke" ? (alive.get(input.id) ?? Number.NEGATIVE_INFINITY) : Number.NEGATIVE_INFINITY;
+  const after =
+    input.f === "lease-revoke" ? (alive.get(input.id) ?? Number.NEGATIVE_INFINITY) : Number.NEGATIVE_INFINITY;
   return { operation, input, invoked: operation.invoked, after, writes, reads, text: JSON.stringify(input) };
 }

@@ -1,4 +1,4 @@
-import type { Contradiction } from "./facts.ts";
+import type { Contradiction } from "./key-facts.ts";
 import type { EtcdProblem } from "./problem.ts";
 import type { EtcdOperation } from "./requests.ts";
 
@@ -23,7 +23,8 @@ export class Deadlines {
       for (const { returned } of operations) this.#lower(revision, returned);
     }
     for (const { revision, time } of sightings) this.#lower(revision, time);
-    for (let i = this.#latest.length - 2; i >= 0; i--) this.#latest[i] = Math.min(this.#latest[i] as number, this.#latest[i + 1] as number);
+    for (let i = this.#latest.length - 2; i >= 0; i--)
+      this.#latest[i] = Math.min(this.#latest[i] as number, this.#latest[i + 1] as number);
   }
 
   #lower(revision: number, time: number | undefined): void {
@@ -62,20 +63,31 @@ export function checkRealTime(problem: EtcdProblem, sightings: readonly Sighting
     const writer = problem.writers.get(revision);
     if (revision < base && operations[0] !== undefined) {
       const { op } = operations[0];
-      return { kind: "revision-went-back", message: `operation ${op} was answered from revision ${revision}, but the store was at ${base} before the history began`, operations: [op] };
+      return {
+        kind: "revision-went-back",
+        message: `operation ${op} was answered from revision ${revision}, but the store was at ${base} before the history began`,
+        operations: [op],
+      };
     }
     if (writer !== undefined) {
-      if (revision === base) return { kind: "revision-went-back", message: `operation ${writer.op} was answered as having made revision ${revision}, but the store was there before the history began`, operations: [writer.op] };
+      if (revision === base)
+        return {
+          kind: "revision-went-back",
+          message: `operation ${writer.op} was answered as having made revision ${revision}, but the store was there before the history began`,
+          operations: [writer.op],
+        };
       if (latest !== undefined && returnedBefore(writer, latest)) return backwards(writer, latest);
       if (latest === undefined || writer.invoked > latest.invoked) latest = writer;
     }
     const before = latest;
     for (const operation of operations) {
-      if (before !== undefined && operation !== writer && returnedBefore(operation, before)) return backwards(operation, before);
+      if (before !== undefined && operation !== writer && returnedBefore(operation, before))
+        return backwards(operation, before);
       if (latest === undefined || operation.invoked > latest.invoked) latest = operation;
     }
     // Whoever saw this revision saw that its writer and all earlier answers were done.
-    const early = before === undefined ? undefined : bySlot.get(revision)?.find((sighting) => sighting.time < before.invoked);
+    const early =
+      before === undefined ? undefined : bySlot.get(revision)?.find((sighting) => sighting.time < before.invoked);
     if (early !== undefined && before !== undefined) return seenEarly(early, before);
   }
   return undefined;

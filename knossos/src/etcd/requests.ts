@@ -1,5 +1,14 @@
 import type { Operation } from "../history.ts";
-import type { EtcdAnswer, EtcdInput, EtcdKv, EtcdOutput, EtcdRange, EtcdRangeAnswer, EtcdRequest, EtcdTxn } from "../models/etcd-types.ts";
+import type {
+  EtcdAnswer,
+  EtcdInput,
+  EtcdKv,
+  EtcdOutput,
+  EtcdRange,
+  EtcdRangeAnswer,
+  EtcdRequest,
+  EtcdTxn,
+} from "../models/etcd-types.ts";
 
 export type EtcdOperation = Operation<EtcdInput, EtcdOutput>;
 
@@ -20,7 +29,10 @@ export function isReadOnly(input: EtcdInput): boolean {
  */
 export function isSerializable(input: EtcdInput): boolean {
   if (input.f === "range") return input.serializable === true;
-  return input.f === "txn" && [...input.success, ...input.failure].every((request) => request.f === "range" && request.serializable === true);
+  return (
+    input.f === "txn" &&
+    [...input.success, ...input.failure].every((request) => request.f === "range" && request.serializable === true)
+  );
 }
 
 /** True if the answer says that the store went on to a new revision. A lease-revoke's does not tell. */
@@ -38,7 +50,10 @@ export function wrote(output: EtcdOutput): boolean {
 }
 
 /** The requests that ran, each with its answer, txns taken apart. */
-export function* executed(request: EtcdRequest, answer: EtcdAnswer): Generator<readonly [Exclude<EtcdRequest, EtcdTxn>, EtcdAnswer]> {
+export function* executed(
+  request: EtcdRequest,
+  answer: EtcdAnswer,
+): Generator<readonly [Exclude<EtcdRequest, EtcdTxn>, EtcdAnswer]> {
   if (request.f !== "txn") {
     yield [request, answer];
     return;
@@ -88,6 +103,11 @@ export function* recordsOf(output: EtcdOutput): Generator<EtcdKv> {
 /** True if the answer names every key of the range. */
 export function isWhole(request: EtcdRange, answer: EtcdRangeAnswer): boolean {
   return (
-    request.countOnly !== true && !answer.more && !request.minModRevision && !request.maxModRevision && !request.minCreateRevision && !request.maxCreateRevision
+    request.countOnly !== true &&
+    !answer.more &&
+    !request.minModRevision &&
+    !request.maxModRevision &&
+    !request.minCreateRevision &&
+    !request.maxCreateRevision
   );
 }

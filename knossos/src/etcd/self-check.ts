@@ -9,7 +9,8 @@ export function contradictsItself(request: EtcdRequest, answer: EtcdAnswer, revi
   if (request.f === "txn" && answer.f === "txn") {
     const branch = answer.succeeded ? request.success : request.failure;
     const which = answer.succeeded ? "success" : "failure";
-    if (answer.answers.length !== branch.length) return `the txn took its ${which} branch of ${branch.length} parts, but answered ${answer.answers.length}`;
+    if (answer.answers.length !== branch.length)
+      return `the txn took its ${which} branch of ${branch.length} parts, but answered ${answer.answers.length}`;
     for (let i = 0; i < branch.length; i++) {
       const wrong = contradictsItself(branch[i] as EtcdRequest, answer.answers[i] as EtcdAnswer, revision);
       if (wrong !== undefined) return wrong;
@@ -22,8 +23,10 @@ export function contradictsItself(request: EtcdRequest, answer: EtcdAnswer, revi
 }
 
 function checkDelete(request: EtcdDelete, answer: Extract<EtcdAnswer, { f: "delete" }>): string | undefined {
-  if (answer.deleted < 0 || (isSingle(request) && answer.deleted > 1)) return `delete of ${showRange(request)} answered ${answer.deleted} deleted`;
-  if (request.prevKv === true && (answer.prevKvs?.length ?? 0) !== answer.deleted) return `delete of ${showRange(request)} answered ${answer.deleted} deleted, but ${answer.prevKvs?.length ?? 0} previous values`;
+  if (answer.deleted < 0 || (isSingle(request) && answer.deleted > 1))
+    return `delete of ${showRange(request)} answered ${answer.deleted} deleted`;
+  if (request.prevKv === true && (answer.prevKvs?.length ?? 0) !== answer.deleted)
+    return `delete of ${showRange(request)} answered ${answer.deleted} deleted, but ${answer.prevKvs?.length ?? 0} previous values`;
   return undefined;
 }
 
@@ -34,14 +37,20 @@ function isSingle(request: { readonly rangeEnd?: string }): boolean {
 function checkRange(request: EtcdRange, answer: EtcdRangeAnswer, revision: number): string | undefined {
   const { kvs, count, more } = answer;
   const limit = request.limit ?? 0;
-  const filtered = Boolean(request.minModRevision || request.maxModRevision || request.minCreateRevision || request.maxCreateRevision);
+  const filtered = Boolean(
+    request.minModRevision || request.maxModRevision || request.minCreateRevision || request.maxCreateRevision,
+  );
   const what = `range of ${showRange(request)}`;
-  if (kvs.length > count && request.countOnly !== true) return `${what} answered ${kvs.length} keys, but a count of ${count}`;
+  if (kvs.length > count && request.countOnly !== true)
+    return `${what} answered ${kvs.length} keys, but a count of ${count}`;
   if (isSingle(request) && count > 1) return `${what} answered a count of ${count} for one key`;
-  if (request.countOnly === true) return kvs.length > 0 || more ? `${what} is count-only, but answered keys or more` : undefined;
+  if (request.countOnly === true)
+    return kvs.length > 0 || more ? `${what} is count-only, but answered keys or more` : undefined;
   if (limit > 0 && kvs.length > limit) return `${what} answered ${kvs.length} keys, over its limit of ${limit}`;
-  if (more && (limit === 0 || kvs.length < limit)) return `${what} answered that there is more, but its limit did not cut it`;
-  if (!filtered && more !== kvs.length < count) return `${what} answered ${kvs.length} keys, more = ${more} and a count of ${count}`;
+  if (more && (limit === 0 || kvs.length < limit))
+    return `${what} answered that there is more, but its limit did not cut it`;
+  if (!filtered && more !== kvs.length < count)
+    return `${what} answered ${kvs.length} keys, more = ${more} and a count of ${count}`;
   const wanted = request.revision ?? 0;
   if (wanted > revision) return `range at revision ${wanted} was answered under a header of revision ${revision}`;
   return checkRecords(request, answer, wanted > 0 ? wanted : revision, what);
@@ -51,9 +60,11 @@ function checkRecords(request: EtcdRange, answer: EtcdRangeAnswer, at: number, w
   const sorted = request.sort === undefined || (request.sort.target === "key" && request.sort.order === "ascend");
   let before: string | undefined;
   for (const kv of answer.kvs) {
-    if (!inRange(kv.key, request.key, request.rangeEnd)) return `${what} answered ${showKv(kv)}, which is outside of it`;
+    if (!inRange(kv.key, request.key, request.rangeEnd))
+      return `${what} answered ${showKv(kv)}, which is outside of it`;
     if (kv.modRevision > at) return `${what} answered ${showKv(kv)} at revision ${at}, before that was written`;
-    if (sorted && before !== undefined && compareUtf8(before, kv.key) >= 0) return `${what} answered ${before} before ${kv.key}; keys ascend`;
+    if (sorted && before !== undefined && compareUtf8(before, kv.key) >= 0)
+      return `${what} answered ${before} before ${kv.key}; keys ascend`;
     if (request.keysOnly === true && kv.value !== "") return `${what} is keys-only, but answered ${showKv(kv)}`;
     before = kv.key;
   }

@@ -28,7 +28,15 @@ export class Timeline implements EtcdView {
   readonly #log: Undo[] = [];
 
   /** `keys`: every key that may ever be written, ascending, each once. */
-  constructor(keys: readonly string[], initial: { readonly revision: number; readonly compactRevision: number; readonly kvs: readonly EtcdKv[]; readonly leases: readonly string[] }) {
+  constructor(
+    keys: readonly string[],
+    initial: {
+      readonly revision: number;
+      readonly compactRevision: number;
+      readonly kvs: readonly EtcdKv[];
+      readonly leases: readonly string[];
+    },
+  ) {
     this.revision = initial.revision;
     this.compactRevision = initial.compactRevision;
     this.#keys = keys;
@@ -133,8 +141,7 @@ export class Timeline implements EtcdView {
       else if (entry.what === "grant") {
         this.#leases.delete(entry.id);
         if (entry.doubtful) this.#doubtful.delete(entry.id);
-      }
-      else if (entry.what === "revoke") this.#leases.set(entry.id, new Set());
+      } else if (entry.what === "revoke") this.#leases.set(entry.id, new Set());
       else this.compactRevision = entry.before;
     }
   }

@@ -7,9 +7,25 @@ type Kind = "string" | "number" | "boolean" | "kv" | "kvs" | "compares" | "reque
 
 /** Required fields; those with a trailing `?` may be absent, but not of another type. */
 const INPUTS: Readonly<Record<string, Shape>> = {
-  put: { key: "string", value: "string", "lease?": "string", "prevKv?": "boolean", "ignoreValue?": "boolean", "ignoreLease?": "boolean" },
+  put: {
+    key: "string",
+    value: "string",
+    "lease?": "string",
+    "prevKv?": "boolean",
+    "ignoreValue?": "boolean",
+    "ignoreLease?": "boolean",
+  },
   delete: { key: "string", "rangeEnd?": "string", "prevKv?": "boolean" },
-  range: { key: "string", "rangeEnd?": "string", "revision?": "number", "limit?": "number", "serializable?": "boolean", "keysOnly?": "boolean", "countOnly?": "boolean", "sort?": "any" },
+  range: {
+    key: "string",
+    "rangeEnd?": "string",
+    "revision?": "number",
+    "limit?": "number",
+    "serializable?": "boolean",
+    "keysOnly?": "boolean",
+    "countOnly?": "boolean",
+    "sort?": "any",
+  },
   txn: { compare: "compares", success: "requests", failure: "requests" },
   compact: { revision: "number" },
   "lease-grant": { id: "string", ttlSeconds: "number" },
@@ -30,9 +46,24 @@ const OUTPUTS: Readonly<Record<string, Shape>> = {
   "lease-keepalive": { "revision?": "number", ttlSeconds: "number" },
 };
 
-const KV: Shape = { key: "string", value: "string", createRevision: "number", modRevision: "number", version: "number", "lease?": "string" };
+const KV: Shape = {
+  key: "string",
+  value: "string",
+  createRevision: "number",
+  modRevision: "number",
+  version: "number",
+  "lease?": "string",
+};
 const COMPARE: Shape = { key: "string", "rangeEnd?": "string", target: "string", result: "string", operand: "any" };
-const WATCH: Shape = { key: "string", "rangeEnd?": "string", "startRevision?": "number", "prevKv?": "boolean", "noPut?": "boolean", "noDelete?": "boolean", "resumes?": "number" };
+const WATCH: Shape = {
+  key: "string",
+  "rangeEnd?": "string",
+  "startRevision?": "number",
+  "prevKv?": "boolean",
+  "noPut?": "boolean",
+  "noDelete?": "boolean",
+  "resumes?": "number",
+};
 const MESSAGE: Shape = { revision: "number", events: "events" };
 
 /** Holds every operation and watch message to etcd's shapes. Throws MalformedHistory naming the operation and the field. */
@@ -46,9 +77,11 @@ function validateOperation(operation: Operation): void {
   const where = `operation ${operation.op}`;
   const f = validateOne(operation.input, INPUTS, `${where}: its input`);
   if (operation.outcome !== "ok") return;
-  if (operation.output === undefined) throw new MalformedHistory(`${where} is ok but has no output; an ok ${f} carries its answer`);
+  if (operation.output === undefined)
+    throw new MalformedHistory(`${where} is ok but has no output; an ok ${f} carries its answer`);
   const answered = validateOne(operation.output, OUTPUTS, `${where}: its output`);
-  if (answered !== f) throw new MalformedHistory(`${where}: its output is a ${answered}, but its input is a ${f}; both must be the same`);
+  if (answered !== f)
+    throw new MalformedHistory(`${where}: its output is a ${answered}, but its input is a ${f}; both must be the same`);
 }
 
 function validateStream(stream: Stream): void {
@@ -61,7 +94,10 @@ function validateStream(stream: Stream): void {
 function validateOne(value: unknown, shapes: Readonly<Record<string, Shape>>, where: string): string {
   const f = isRecord(value) ? value["f"] : undefined;
   const shape = typeof f === "string" && Object.hasOwn(shapes, f) ? shapes[f] : undefined;
-  if (shape === undefined) throw new MalformedHistory(`${where} has f ${JSON.stringify(f)}; one of ${Object.keys(shapes).join(", ")} is needed`);
+  if (shape === undefined)
+    throw new MalformedHistory(
+      `${where} has f ${JSON.stringify(f)}; one of ${Object.keys(shapes).join(", ")} is needed`,
+    );
   validateShape(value, shape, where);
   return f as string;
 }
@@ -97,7 +133,8 @@ function validateField(value: unknown, kind: Kind, where: string): void {
       if (typeof value === "number" && Number.isSafeInteger(value)) return;
       throw new MalformedHistory(`${where} is ${JSON.stringify(value)}; a whole number is needed`);
     default:
-      if (typeof value !== kind) throw new MalformedHistory(`${where} is ${JSON.stringify(value)}; a ${kind} is needed`);
+      if (typeof value !== kind)
+        throw new MalformedHistory(`${where} is ${JSON.stringify(value)}; a ${kind} is needed`);
   }
 }
 

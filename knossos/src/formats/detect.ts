@@ -29,7 +29,9 @@ export function detectFormat(beginning: string): Format {
   const first = text.slice(0, text.indexOf("}") + 1);
   if (text.startsWith("{") && /:key\s/.test(first)) return "porcupine-kv";
   if (/^[[({]|^#/.test(text)) return "edn";
-  throw new MalformedHistory(`the format cannot be told from ${JSON.stringify(text.slice(0, 40))}; name it, one of ${FORMATS.join(", ")}`);
+  throw new MalformedHistory(
+    `the format cannot be told from ${JSON.stringify(text.slice(0, 40))}; name it, one of ${FORMATS.join(", ")}`,
+  );
 }
 
 /** The model that the operations speak of, where none is named. */
@@ -43,7 +45,10 @@ function guessModel(text: string): string {
 }
 
 /** Reads a whole history. Throws MalformedHistory: what is wrong, where, what would be right. */
-export function parseHistory(text: string, options: ReadOptions = {}): { readonly history: History; readonly format: Format } {
+export function parseHistory(
+  text: string,
+  options: ReadOptions = {},
+): { readonly history: History; readonly format: Format } {
   const format = options.format === undefined ? detectFormat(text) : asFormat(options.format);
   return { history: parseAs(text, format, options), format };
 }
@@ -64,5 +69,9 @@ function parseAs(text: string, format: Format, options: ReadOptions): History {
 }
 
 export function withOptions(history: History, options: ReadOptions): History {
-  return { ...history, ...(options.model === undefined ? {} : { model: options.model }), ...(options.initial === undefined ? {} : { initial: options.initial }) };
+  return {
+    ...history,
+    ...(options.model === undefined ? {} : { model: options.model }),
+    ...(options.initial === undefined ? {} : { initial: options.initial }),
+  };
 }

@@ -20,7 +20,8 @@ export function* readEdn(text: string): Generator<EdnForm> {
   if (whole === "[" || whole === "(") {
     yield* reader.elements(whole === "[" ? "]" : ")");
     reader.skip();
-    if (!reader.atEnd()) throw reader.error("text after the end of the history; a history is one vector, one list, or one map a line");
+    if (!reader.atEnd())
+      throw reader.error("text after the end of the history; a history is one vector, one list, or one map a line");
     return;
   }
   while (!reader.atEnd()) {
@@ -69,7 +70,13 @@ class EdnReader {
       } else if (character === "#" && this.#text[this.#at + 1] === "_") {
         this.#at += 2;
         this.value();
-      } else if (character === " " || character === "\n" || character === "\t" || character === "\r" || character === ",") {
+      } else if (
+        character === " " ||
+        character === "\n" ||
+        character === "\t" ||
+        character === "\r" ||
+        character === ","
+      ) {
         this.#at++;
       } else {
         return;
@@ -83,7 +90,8 @@ class EdnReader {
     this.#at++;
     while (true) {
       this.skip();
-      if (this.atEnd()) throw this.error(`the text ends, but what was opened on line ${opened} is not closed; "${close}" is missing`);
+      if (this.atEnd())
+        throw this.error(`the text ends, but what was opened on line ${opened} is not closed; "${close}" is missing`);
       if (this.peek() === close) {
         this.#at++;
         return;

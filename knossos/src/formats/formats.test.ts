@@ -33,25 +33,51 @@ describe("Jepsen's maps", () => {
       { model },
     );
     expect(format).toBe("edn");
-    expect(history.operations.map(({ outcome, output }) => [outcome, output])).toEqual([["ok", undefined], ["fail", undefined], ["info", undefined]]);
+    expect(history.operations.map(({ outcome, output }) => [outcome, output])).toEqual([
+      ["ok", undefined],
+      ["fail", undefined],
+      ["info", undefined],
+    ]);
   });
   test("an end without a beginning is named", () => {
-    expect(() => parseHistory("[\n{:process 3 :type :ok :f :read :value 1}]", { model })).toThrow("line 2: process 3 ends a read (ok) that it has not begun; its invoke must come first");
+    expect(() => parseHistory("[\n{:process 3 :type :ok :f :read :value 1}]", { model })).toThrow(
+      "line 2: process 3 ends a read (ok) that it has not begun; its invoke must come first",
+    );
   });
   test("an operation that the model has not is named", () => {
-    expect(() => parseHistory("{:process 3 :type :invoke :f :cas :value 1}", { model })).toThrow(/line 1: :cas with value 1 is not an operation of cas-register; \[old new\] is needed/);
+    expect(() => parseHistory("{:process 3 :type :invoke :f :cas :value 1}", { model })).toThrow(
+      /line 1: :cas with value 1 is not an operation of cas-register; \[old new\] is needed/,
+    );
   });
   test("the model is told from the operations", () => {
     expect(parseHistory("{:process 3 :type :invoke :f :cas :value [1 2]}").history.model).toBe(model);
-    expect(() => parseHistory("{:process 3 :type :invoke :f :dance :value 1}")).toThrow(/the model cannot be told from the operations \(dance\); name it/);
+    expect(() => parseHistory("{:process 3 :type :invoke :f :dance :value 1}")).toThrow(
+      /the model cannot be told from the operations \(dance\); name it/,
+    );
   });
 });
 
 describe("Jepsen's log", () => {
   const log = (text: string) => parseHistory(text).history.operations.map(({ outcome, output }) => [outcome, output]);
   test("a failed swap and a read of nil are observations, a read that timed out is none", () => {
-    const text = ["0\t:invoke\t:read\tnil", "0\t:ok\t:read\tnil", "1   :invoke   :cas   [1 0]", "1 :fail :cas [1 0]", "2 :invoke :read nil", "2 :fail :read :timed-out", "3 :invoke :write 4", "3 :info :write :timed-out"].map((line) => `INFO  jepsen.util - ${line}\n`).join("");
-    expect(log(text)).toEqual([["ok", null], ["ok", false], ["fail", undefined], ["info", undefined]]);
+    const text = [
+      "0\t:invoke\t:read\tnil",
+      "0\t:ok\t:read\tnil",
+      "1   :invoke   :cas   [1 0]",
+      "1 :fail :cas [1 0]",
+      "2 :invoke :read nil",
+      "2 :fail :read :timed-out",
+      "3 :invoke :write 4",
+      "3 :info :write :timed-out",
+    ]
+      .map((line) => `INFO  jepsen.util - ${line}\n`)
+      .join("");
+    expect(log(text)).toEqual([
+      ["ok", null],
+      ["ok", false],
+      ["fail", undefined],
+      ["info", undefined],
+    ]);
   });
   test("another line is named", () => {
     expect(() => log("INFO  jepsen.util - 0 :invoke :read nil\nhello\n")).toThrow(/line 2: "hello" is not a log line/);
@@ -60,15 +86,25 @@ describe("Jepsen's log", () => {
 
 describe("Porcupine's kv and Elle's JSON", () => {
   test("a get of nil saw the empty string", () => {
-    const { history, format } = parseHistory('{:process 0, :type :invoke, :f :get, :key "1", :value nil}\n{:process 0, :type :ok, :f :get, :key "1", :value nil}\n');
+    const { history, format } = parseHistory(
+      '{:process 0, :type :invoke, :f :get, :key "1", :value nil}\n{:process 0, :type :ok, :f :get, :key "1", :value nil}\n',
+    );
     expect([format, history.operations[0]?.output]).toEqual(["porcupine-kv", ""]);
   });
   test("without f it is a transaction", () => {
-    const { history } = parseHistory('[{"process":0,"type":"invoke","value":[["r","x",null]]},{"process":0,"type":"ok","value":[["r","x",1]]}]', { model: "multi-register" });
-    expect(history.operations[0]).toMatchObject({ input: { f: "txn", steps: [["read", "x", null]] }, output: [["read", "x", 1]] });
+    const { history } = parseHistory(
+      '[{"process":0,"type":"invoke","value":[["r","x",null]]},{"process":0,"type":"ok","value":[["r","x",1]]}]',
+      { model: "multi-register" },
+    );
+    expect(history.operations[0]).toMatchObject({
+      input: { f: "txn", steps: [["read", "x", null]] },
+      output: [["read", "x", 1]],
+    });
   });
   test("what is no JSON says so", () => {
-    expect(() => parseHistory("[{", { format: "elle-json", model: "cas-register" })).toThrow(/elle-json is one array of operations/);
+    expect(() => parseHistory("[{", { format: "elle-json", model: "cas-register" })).toThrow(
+      /elle-json is one array of operations/,
+    );
   });
 });
 

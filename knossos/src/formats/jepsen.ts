@@ -52,10 +52,18 @@ function* ednRecords(text: string): Generator<Recorded> {
 
 /** undefined: not a client's operation (the nemesis' and its like have no number as process). */
 function recordOf(value: Edn, line: number, what: string): Recorded | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new MalformedHistory(`${what} is ${JSON.stringify(value)}; a map with process, type, f and value is needed`, line);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new MalformedHistory(
+      `${what} is ${JSON.stringify(value)}; a map with process, type, f and value is needed`,
+      line,
+    );
   const map = value as { readonly [key: string]: Edn };
   const process = map["process"];
-  if (process === undefined || !TYPES.includes(String(map["type"]))) throw new MalformedHistory(`${what} has process ${JSON.stringify(process ?? null)} and type ${JSON.stringify(map["type"] ?? null)}; a number, and one of ${TYPES.join(", ")} are needed`, line);
+  if (process === undefined || !TYPES.includes(String(map["type"])))
+    throw new MalformedHistory(
+      `${what} has process ${JSON.stringify(process ?? null)} and type ${JSON.stringify(map["type"] ?? null)}; a number, and one of ${TYPES.join(", ")} are needed`,
+      line,
+    );
   if (typeof process !== "number") return undefined;
   const key = map["key"];
   return {
@@ -77,7 +85,8 @@ const LOG_LINE = /^INFO\s+jepsen\.util\s+-\s+(\d+)\s+:(invoke|ok|fail|info)\s+:(
 export function parseJepsenLog(text: string, initial?: Json): History {
   const read = readingOf("cas-register", false);
   return pairUp(logRecords(text), "cas-register", initial, (invoke, end): Reading => {
-    if (end?.type === "fail" && invoke.f === "cas" && end.value !== TIMED_OUT) return { ...read(invoke, undefined), output: false, outcome: "ok" };
+    if (end?.type === "fail" && invoke.f === "cas" && end.value !== TIMED_OUT)
+      return { ...read(invoke, undefined), output: false, outcome: "ok" };
     return read(invoke, end);
   });
 }
@@ -93,10 +102,19 @@ function* logRecords(text: string): Generator<Recorded> {
     if (match === null) {
       // The nemesis and the framework log between the operations.
       if (/^(INFO|WARN|ERROR)\s/.test(line)) continue;
-      throw new MalformedHistory(`${JSON.stringify(line.slice(0, 60))} is not a log line; "INFO  jepsen.util - PROCESS :TYPE :F VALUE" is needed`, number);
+      throw new MalformedHistory(
+        `${JSON.stringify(line.slice(0, 60))} is not a log line; "INFO  jepsen.util - PROCESS :TYPE :F VALUE" is needed`,
+        number,
+      );
     }
     const [, process, type, f, rest] = match;
     const [form] = [...readEdn(`{v ${rest === "" ? "nil" : (rest as string)}}`)];
-    yield { process: Number(process), type: type as Recorded["type"], f: f as string, value: ((form?.value as { readonly v?: Edn }).v ?? null) as Json, line: number };
+    yield {
+      process: Number(process),
+      type: type as Recorded["type"],
+      f: f as string,
+      value: (form?.value as { readonly v?: Json } | undefined)?.v ?? null,
+      line: number,
+    };
   }
 }

@@ -23,15 +23,31 @@ export interface Reading {
  * Pairs beginnings with ends by process; the place of a line is its time. What never ends, or is left open by a process that goes on
  * to something else, is in doubt.
  */
-export function pairUp(records: Iterable<Recorded>, model: string, initial: Json | undefined, read: (invoke: Recorded, end: Recorded | undefined) => Reading): History {
+export function pairUp(
+  records: Iterable<Recorded>,
+  model: string,
+  initial: Json | undefined,
+  read: (invoke: Recorded, end: Recorded | undefined) => Reading,
+): History {
   const open = new Map<number, { readonly invoke: Recorded; readonly op: number; readonly time: number }>();
   const operations: Operation[] = [];
   let time = 0;
   let count = 0;
-  const close = (begun: { readonly invoke: Recorded; readonly op: number; readonly time: number }, end: Recorded | undefined): void => {
+  const close = (
+    begun: { readonly invoke: Recorded; readonly op: number; readonly time: number },
+    end: Recorded | undefined,
+  ): void => {
     const reading = read(begun.invoke, end);
     const ended = reading.outcome === "info" ? {} : { returned: time };
-    operations.push({ op: begun.op, process: begun.invoke.process, invoked: begun.time, input: reading.input, outcome: reading.outcome, ...ended, ...(reading.output === undefined ? {} : { output: reading.output }) });
+    operations.push({
+      op: begun.op,
+      process: begun.invoke.process,
+      invoked: begun.time,
+      input: reading.input,
+      outcome: reading.outcome,
+      ...ended,
+      ...(reading.output === undefined ? {} : { output: reading.output }),
+    });
   };
   for (const record of records) {
     time++;
@@ -40,7 +56,10 @@ export function pairUp(records: Iterable<Recorded>, model: string, initial: Json
       if (begun !== undefined) close(begun, undefined);
       open.set(record.process, { invoke: record, op: count++, time });
     } else if (begun === undefined) {
-      throw new MalformedHistory(`process ${record.process} ends a ${record.f} (${record.type}) that it has not begun; its invoke must come first`, record.line);
+      throw new MalformedHistory(
+        `process ${record.process} ends a ${record.f} (${record.type}) that it has not begun; its invoke must come first`,
+        record.line,
+      );
     } else {
       open.delete(record.process);
       close(begun, record);
@@ -48,11 +67,22 @@ export function pairUp(records: Iterable<Recorded>, model: string, initial: Json
   }
   for (const begun of open.values()) close(begun, undefined);
   operations.sort((a, b) => a.invoked - b.invoked);
-  return { model, ...(initial === undefined ? {} : { initial }), foreignWriters: false, operations, streams: [], environment: [], faults: [] };
+  return {
+    model,
+    ...(initial === undefined ? {} : { initial }),
+    foreignWriters: false,
+    operations,
+    streams: [],
+    environment: [],
+    faults: [],
+  };
 }
 
 /** Reads register, cas-register, multi-register, kv and counter operations. `null` as a read's answer asserts nothing where `nilIsUnknown`. */
-export function readingOf(model: string, nilIsUnknown: boolean): (invoke: Recorded, end: Recorded | undefined) => Reading {
+export function readingOf(
+  model: string,
+  nilIsUnknown: boolean,
+): (invoke: Recorded, end: Recorded | undefined) => Reading {
   return (invoke, end) => {
     const outcome = end === undefined || end.type === "invoke" ? "info" : end.type;
     const input = inputOf(model, invoke, outcome === "ok" ? (end?.value ?? null) : null);
@@ -66,7 +96,11 @@ export function readingOf(model: string, nilIsUnknown: boolean): (invoke: Record
 function inputOf(model: string, invoke: Recorded, told: Json): Json {
   const { f, line } = invoke;
   const value = invoke.value ?? told;
-  const wrong = (right: string): MalformedHistory => new MalformedHistory(`:${f} with value ${JSON.stringify(value)} is not an operation of ${model}; ${right} is needed`, line);
+  const wrong = (right: string): MalformedHistory =>
+    new MalformedHistory(
+      `:${f} with value ${JSON.stringify(value)} is not an operation of ${model}; ${right} is needed`,
+      line,
+    );
   switch (model) {
     case "register":
     case "cas-register":
@@ -87,10 +121,21 @@ function inputOf(model: string, invoke: Recorded, told: Json): Json {
       if (f === "add" && typeof value === "number") return { f, value };
       throw wrong("read, or add of a number");
     case "multi-register":
-      if (!Array.isArray(value) || !value.every(isStep)) throw wrong("a list of [:read name nil] and [:write name value]");
-      return { f: "txn", steps: (value as readonly (readonly [string, Json, Json])[]).map(([kind, name, one]) => [kind === "r" ? "read" : kind === "w" ? "write" : kind, String(name), one]) };
+      if (!Array.isArray(value) || !value.every(isStep))
+        throw wrong("a list of [:read name nil] and [:write name value]");
+      return {
+        f: "txn",
+        steps: (value as readonly (readonly [string, Json, Json])[]).map(([kind, name, one]) => [
+          kind === "r" ? "read" : kind === "w" ? "write" : kind,
+          String(name),
+          one,
+        ]),
+      };
     default:
-      throw new MalformedHistory(`model ${model} is not read from this format; one of register, cas-register, multi-register, kv, counter is`, line);
+      throw new MalformedHistory(
+        `model ${model} is not read from this format; one of register, cas-register, multi-register, kv, counter is`,
+        line,
+      );
   }
 }
 
@@ -102,6 +147,11 @@ function isStep(step: Json): boolean {
 function outputOf(f: string, value: Json): Json | undefined {
   if (f === "read" || f === "get") return value;
   if (f === "cas") return true;
-  if (f === "txn" && Array.isArray(value)) return (value as readonly (readonly [string, Json, Json])[]).map(([kind, name, one]) => [kind === "r" ? "read" : kind === "w" ? "write" : kind, String(name), one]);
+  if (f === "txn" && Array.isArray(value))
+    return (value as readonly (readonly [string, Json, Json])[]).map(([kind, name, one]) => [
+      kind === "r" ? "read" : kind === "w" ? "write" : kind,
+      String(name),
+      one,
+    ]);
   return undefined;
 }

@@ -13,6 +13,7 @@ export const counter: Model<number, CounterInput, number> = {
   hash: (state) => state | 0,
   equal: (a, b) => a === b,
   isReadOnly: (input) => input.f === "read",
-  describe: (input, output) => (input.f === "add" ? `add ${input.value}` : `read${output === undefined ? "" : ` ${output}`}`),
+  describe: (input, output) =>
+    input.f === "add" ? `add ${input.value}` : `read${output === undefined ? "" : ` ${output}`}`,
   describeState: String,
 };

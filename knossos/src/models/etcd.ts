@@ -23,7 +23,8 @@ export interface EtcdState {
 
 const KVS: Entries<EtcdKv> = {
   compare: compareUtf8,
-  hash: (kv) => mix(mix(hashText(kv.value), kv.modRevision), mix(kv.version, mix(kv.createRevision, hashText(kv.lease ?? "0")))),
+  hash: (kv) =>
+    mix(mix(hashText(kv.value), kv.modRevision), mix(kv.version, mix(kv.createRevision, hashText(kv.lease ?? "0")))),
   equal: (a, b) => matchKv(a, b) === undefined,
 };
 const LEASES: Entries<true> = { compare: compareUtf8, hash: () => 1, equal: () => true };
@@ -50,7 +51,9 @@ export const etcd: Model<EtcdState, EtcdInput, EtcdOutput> = {
     return make({ revision, compactRevision, kvs: tree, leases: granted, past: undefined });
   },
   step(state, input, output) {
-    const next = isRequest(input) ? stepRequest(state, input, output as EtcdAnswer | undefined) : stepOther(state, input, output);
+    const next = isRequest(input)
+      ? stepRequest(state, input, output as EtcdAnswer | undefined)
+      : stepOther(state, input, output);
     return next === undefined ? [] : [next];
   },
   hash: (state) => state.hash,
@@ -58,7 +61,14 @@ export const etcd: Model<EtcdState, EtcdInput, EtcdOutput> = {
     let x: EtcdState | undefined = a;
     let y: EtcdState | undefined = b;
     for (; x !== y; x = x.past, y = y.past) {
-      if (x === undefined || y === undefined || x.hash !== y.hash || x.revision !== y.revision || x.compactRevision !== y.compactRevision) return false;
+      if (
+        x === undefined ||
+        y === undefined ||
+        x.hash !== y.hash ||
+        x.revision !== y.revision ||
+        x.compactRevision !== y.compactRevision
+      )
+        return false;
       if (!equalTrees(KVS, x.kvs, y.kvs) || !equalTrees(LEASES, x.leases, y.leases)) return false;
     }
     return true;
@@ -87,14 +97,19 @@ function viewOf(state: EtcdState): EtcdView {
         const kv = lookUp(KVS, tree, start);
         return kv === undefined ? [] : [kv];
       }
-      const inside = (key: string): "before" | "in" | "after" => (compareUtf8(key, start) < 0 ? "before" : end === "\0" || compareUtf8(key, end) < 0 ? "in" : "after");
+      const inside = (key: string): "before" | "in" | "after" =>
+        compareUtf8(key, start) < 0 ? "before" : end === "\0" || compareUtf8(key, end) < 0 ? "in" : "after";
       return [...between(KVS, tree, inside)].map(([, kv]) => kv);
     },
     hasLease: (id) => lookUp(LEASES, state.leases, id) === true,
   };
 }
 
-function stepRequest(state: EtcdState, input: Parameters<typeof evaluate>[1], output: EtcdAnswer | undefined): EtcdState | undefined {
+function stepRequest(
+  state: EtcdState,
+  input: Parameters<typeof evaluate>[1],
+  output: EtcdAnswer | undefined,
+): EtcdState | undefined {
   const { changes } = evaluate(viewOf(state), input, output);
   // Nobody was told: where the store would have refused it, nothing happened.
   if (changes === undefined) return output === undefined ? state : undefined;
@@ -106,7 +121,11 @@ function stepRequest(state: EtcdState, input: Parameters<typeof evaluate>[1], ou
   return make({ revision, compactRevision: state.compactRevision, kvs, leases: state.leases, past: state });
 }
 
-function stepOther(state: EtcdState, input: Exclude<EtcdInput, Parameters<typeof evaluate>[1]>, output: EtcdOutput | undefined): EtcdState | undefined {
+function stepOther(
+  state: EtcdState,
+  input: Exclude<EtcdInput, Parameters<typeof evaluate>[1]>,
+  output: EtcdOutput | undefined,
+): EtcdState | undefined {
   const refused = output === undefined ? state : undefined;
   switch (input.f) {
     case "lease-keepalive":
@@ -124,7 +143,10 @@ function stepOther(state: EtcdState, input: Exclude<EtcdInput, Parameters<typeof
       if (attached.length === 0) return told(make({ ...state, leases }), output);
       let { kvs } = state;
       for (const [key] of attached) kvs = remove(KVS, kvs, key);
-      return told(make({ revision: state.revision + 1, compactRevision: state.compactRevision, kvs, leases, past: state }), output);
+      return told(
+        make({ revision: state.revision + 1, compactRevision: state.compactRevision, kvs, leases, past: state }),
+        output,
+      );
     }
     case "compact":
       if (input.revision > state.revision || input.revision <= state.compactRevision) return refused;

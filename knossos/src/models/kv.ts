@@ -29,7 +29,10 @@ export const kv: Model<KvState, KvInput, string> = {
   equal: (a, b) => a === b || (a.hash === b.hash && a.value === b.value),
   objectOf: (input) => input.key,
   isReadOnly: (input) => input.f === "get",
-  describe: (input, output) => (input.f === "get" ? `get ${input.key}${output === undefined ? "" : ` = ${JSON.stringify(output)}`}` : `${input.f} ${input.key} ${JSON.stringify(input.value)}`),
+  describe: (input, output) =>
+    input.f === "get"
+      ? `get ${input.key}${output === undefined ? "" : ` = ${JSON.stringify(output)}`}`
+      : `${input.f} ${input.key} ${JSON.stringify(input.value)}`,
   describeState: (one) => JSON.stringify(one.value),
 };
 

@@ -4,7 +4,10 @@ import type { Model } from "../model.ts";
 
 /** One step on several registers. A read whose value is null asserts nothing. */
 export type MultiRegisterStep = readonly ["read" | "write", string, Json];
-export interface MultiRegisterInput { readonly f: "txn"; readonly steps: readonly MultiRegisterStep[] }
+export interface MultiRegisterInput {
+  readonly f: "txn";
+  readonly steps: readonly MultiRegisterStep[];
+}
 /** The steps again, with what the reads saw. */
 export type MultiRegisterOutput = readonly MultiRegisterStep[];
 
@@ -20,14 +23,16 @@ export const multiRegister: Model<MultiRegisterState, MultiRegisterInput, MultiR
   name: "multi-register",
   init(initial) {
     let state: MultiRegisterState = { values: new Map(), hash: 0 };
-    for (const [name, value] of Object.entries((initial ?? {}) as Record<string, Json>)) state = write(state, name, JSON.stringify(value));
+    for (const [name, value] of Object.entries((initial ?? {}) as Record<string, Json>))
+      state = write(state, name, JSON.stringify(value));
     return state;
   },
   step(before, input, output) {
     let state = before;
     for (const [kind, name, value] of output ?? input.steps) {
       if (kind === "write") state = write(state, name, JSON.stringify(value));
-      else if (output !== undefined && value !== null && (state.values.get(name) ?? "null") !== JSON.stringify(value)) return [];
+      else if (output !== undefined && value !== null && (state.values.get(name) ?? "null") !== JSON.stringify(value))
+        return [];
     }
     return [state];
   },
@@ -39,7 +44,8 @@ export const multiRegister: Model<MultiRegisterState, MultiRegisterInput, MultiR
     return true;
   },
   isReadOnly: (input) => input.steps.every(([kind]) => kind === "read"),
-  describe: (input, output) => (output ?? input.steps).map(([kind, name, value]) => `${kind} ${name} ${JSON.stringify(value)}`).join(", "),
+  describe: (input, output) =>
+    (output ?? input.steps).map(([kind, name, value]) => `${kind} ${name} ${JSON.stringify(value)}`).join(", "),
   describeState: (state) => `{${[...state.values].map(([name, value]) => `${name}: ${value}`).join(", ")}}`,
 };
 

@@ -2,9 +2,18 @@ import { hashText } from "../hashing.ts";
 import type { Json } from "../json.ts";
 import type { Model } from "../model.ts";
 
-export interface RegisterRead { readonly f: "read" }
-export interface RegisterWrite { readonly f: "write"; readonly value: Json }
-export interface RegisterCas { readonly f: "cas"; readonly from: Json; readonly to: Json }
+export interface RegisterRead {
+  readonly f: "read";
+}
+export interface RegisterWrite {
+  readonly f: "write";
+  readonly value: Json;
+}
+export interface RegisterCas {
+  readonly f: "cas";
+  readonly from: Json;
+  readonly to: Json;
+}
 export type RegisterInput = RegisterRead | RegisterWrite;
 export type CasRegisterInput = RegisterInput | RegisterCas;
 /** What a read saw; whether a swap happened. Absent: not known. */

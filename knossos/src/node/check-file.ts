@@ -22,7 +22,12 @@ export interface FileVerdict {
   readonly error?: string;
   readonly why?: string;
   /** One sentence for each thing that is wrong. */
-  readonly anomalies?: readonly { readonly checker: string; readonly kind: string; readonly message: string; readonly operations: readonly number[] }[];
+  readonly anomalies?: readonly {
+    readonly checker: string;
+    readonly kind: string;
+    readonly message: string;
+    readonly operations: readonly number[];
+  }[];
   readonly counterexample?: Proof;
   readonly verdicts?: readonly Verdict[];
 }
@@ -36,7 +41,16 @@ export async function checkFile(file: string, options: CheckFileOptions = {}): P
     const valid = combine(verdicts);
     const failed = verdicts.find((verdict) => verdict.valid === false);
     const why = valid === "unknown" ? verdicts.find((verdict) => verdict.valid === "unknown")?.why : undefined;
-    const anomalies = verdicts.flatMap((verdict) => (verdict.valid === false ? verdict.findings.map(({ kind, message, operations }) => ({ checker: verdict.checker, kind, message, operations })) : []));
+    const anomalies = verdicts.flatMap((verdict) =>
+      verdict.valid === false
+        ? verdict.findings.map(({ kind, message, operations }) => ({
+            checker: verdict.checker,
+            kind,
+            message,
+            operations,
+          }))
+        : [],
+    );
     return {
       file,
       valid,

@@ -22,14 +22,24 @@ function corpora(folder: string): readonly string[] {
 
 function judged(folder: string): readonly (readonly [string, Known])[] {
   const verdicts = JSON.parse(readFileSync(join(folder, "verdicts.json"), "utf8")) as Record<string, Known>;
-  return Object.entries(verdicts).filter(([file, known]) => existsSync(join(folder, file)) && MODELS.includes(known.model) && FORMATS.some((format) => format === known.format));
+  return Object.entries(verdicts).filter(
+    ([file, known]) =>
+      existsSync(join(folder, file)) &&
+      MODELS.includes(known.model) &&
+      FORMATS.some((format) => format === known.format),
+  );
 }
 
 async function check(folder: string, detect: boolean): Promise<number> {
   const files = judged(folder);
   for (const [file, known] of files) {
     const { initial } = known.options;
-    const verdict = await checkFile(join(folder, file), { model: known.model, ...(detect ? {} : { format: known.format }), ...(initial === undefined ? {} : { initial }), timeLimitMs: 20_000 });
+    const verdict = await checkFile(join(folder, file), {
+      model: known.model,
+      ...(detect ? {} : { format: known.format }),
+      ...(initial === undefined ? {} : { initial }),
+      timeLimitMs: 20_000,
+    });
     expect([file, verdict.valid, verdict.format, verdict.error]).toEqual([file, known.valid, known.format, undefined]);
   }
   return files.length;
@@ -45,7 +55,8 @@ describe("histories with known verdicts", () => {
 
   test("larger ones, in the folder that SEATRIAL_CORPORA names", async (context) => {
     const folder = process.env["SEATRIAL_CORPORA"];
-    if (folder === undefined) return context.skip("set SEATRIAL_CORPORA to a folder of corpora with verdicts.json files");
+    if (folder === undefined)
+      return context.skip("set SEATRIAL_CORPORA to a folder of corpora with verdicts.json files");
     let count = 0;
     for (const corpus of corpora(folder)) count += await check(corpus, false);
     expect(count).toBeGreaterThan(0);

@@ -14,7 +14,10 @@ const BEGINNING_BYTES = 64 * 1024;
  * Reads a history from a file, or from a run directory (its history.jsonl). `jsonl` is streamed line by line; the other formats are
  * read whole. Throws MalformedHistory, or the file system's error.
  */
-export async function readHistoryFile(path: string, options: ReadOptions = {}): Promise<{ readonly history: History; readonly format: Format }> {
+export async function readHistoryFile(
+  path: string,
+  options: ReadOptions = {},
+): Promise<{ readonly history: History; readonly format: Format }> {
   const file = (await stat(path)).isDirectory() ? join(path, "history.jsonl") : path;
   const format = options.format === undefined ? detectFormat(await beginningOf(file)) : asFormat(options.format);
   if (format !== "jsonl") return parseHistory(await readFile(file, "utf8"), { ...options, format });

@@ -14,7 +14,9 @@ export function bruteForce<S, I, O>(history: History<I, O>, model: Model<S, I, O
     return left.some((operation) => {
       if (operation.invoked > firstReturn) return false;
       const rest = left.filter((other) => other !== operation);
-      return model.step(state, operation.input, operation.outcome === "ok" ? operation.output : undefined).some((next) => search(next, rest));
+      return model
+        .step(state, operation.input, operation.outcome === "ok" ? operation.output : undefined)
+        .some((next) => search(next, rest));
     });
   };
   return search(model.init(history.initial), operations);

@@ -1,5 +1,13 @@
 import type { History, Operation, Stream, StreamMessage } from "../history.ts";
-import type { EtcdCompare, EtcdInput, EtcdOutput, EtcdRequest, WatchEvent, WatchInput, WatchMessage } from "../models/etcd-types.ts";
+import type {
+  EtcdCompare,
+  EtcdInput,
+  EtcdOutput,
+  EtcdRequest,
+  WatchEvent,
+  WatchInput,
+  WatchMessage,
+} from "../models/etcd-types.ts";
 import { NaiveStore, Refused } from "./naive-store.ts";
 import { Rng } from "./random.ts";
 
@@ -52,13 +60,31 @@ class EtcdRun {
   #lease = 100;
 
   constructor(options: RunOptions) {
-    this.#options = { clients: 5, operations: 200, keys: 8, doubt: 0.05, leases: false, serializable: false, compaction: false, watchers: 0, fewValues: false, foreign: "none", loseWriteAt: -1, leaseShare: 1, ...options };
+    this.#options = {
+      clients: 5,
+      operations: 200,
+      keys: 8,
+      doubt: 0.05,
+      leases: false,
+      serializable: false,
+      compaction: false,
+      watchers: 0,
+      fewValues: false,
+      foreign: "none",
+      loseWriteAt: -1,
+      leaseShare: 1,
+      ...options,
+    };
     this.#rng = new Rng(options.seed);
   }
 
   run(): History<EtcdInput, EtcdOutput> & { readonly store: NaiveStore } {
     const rng = this.#rng;
-    const clients = Array.from({ length: this.#options.clients }, () => ({ process: this.#process++, free: rng.next() * SLOW_NS, effect: 0 }));
+    const clients = Array.from({ length: this.#options.clients }, () => ({
+      process: this.#process++,
+      free: rng.next() * SLOW_NS,
+      effect: 0,
+    }));
     for (const client of clients) client.effect = client.free + rng.next() * SLOW_NS;
     for (let op = 0; op < this.#options.operations; op++) {
       const client = clients.reduce((a, b) => (a.effect <= b.effect ? a : b));
@@ -70,20 +96,30 @@ class EtcdRun {
       client.effect = client.free + rng.next() * SLOW_NS;
     }
     this.#operations.sort((a, b) => a.invoked - b.invoked);
-    return { model: "etcd", foreignWriters: this.#options.foreign !== "none", operations: this.#operations, streams: this.#watch(), environment: [], faults: [], store: this.#store };
+    return {
+      model: "etcd",
+      foreignWriters: this.#options.foreign !== "none",
+      operations: this.#operations,
+      streams: this.#watch(),
+      environment: [],
+      faults: [],
+      store: this.#store,
+    };
   }
 
   /** What happens by itself: late effects, expiries, foreign writers. */
   #settleUntil(time: number): void {
     this.#late.sort((a, b) => a.effect - b.effect);
-    while (this.#late[0] !== undefined && this.#late[0].effect <= time) this.#apply(this.#late.shift()?.input as EtcdInput, time);
+    while (this.#late[0] !== undefined && this.#late[0].effect <= time)
+      this.#apply(this.#late.shift()?.input as EtcdInput, time);
     for (const [id, until] of this.#leases) {
       if (until > time) continue;
       this.#leases.delete(id);
       this.#apply({ f: "lease-revoke", id }, time);
     }
     const { foreign } = this.#options;
-    if (foreign !== "none" && this.#rng.chance(0.2)) this.#apply({ f: "put", key: foreign === "ours" ? this.#key() : "zz", value: `foreign${this.#value++}` }, time);
+    if (foreign !== "none" && this.#rng.chance(0.2))
+      this.#apply({ f: "put", key: foreign === "ours" ? this.#key() : "zz", value: `foreign${this.#value++}` }, time);
   }
 
   #apply(input: EtcdInput, time: number, atRevision?: number): EtcdOutput | undefined {
@@ -102,7 +138,15 @@ class EtcdRun {
     const input = this.#input();
     if (op === this.#options.loseWriteAt) {
       const lost = { f: "put", key: "k0", value: "lost" } as const;
-      this.#operations.push({ op, process, input: lost, invoked, returned, outcome: "ok", output: { f: "put", revision: this.#store.revision + 1 } });
+      this.#operations.push({
+        op,
+        process,
+        input: lost,
+        invoked,
+        returned,
+        outcome: "ok",
+        output: { f: "put", revision: this.#store.revision + 1 },
+      });
       return;
     }
     const common = { op, process, input, invoked };
@@ -110,17 +154,29 @@ class EtcdRun {
       const fate = rng.int(3);
       if (fate === 0) this.#apply(input, effect);
       else if (fate === 1) this.#late.push({ effect: effect + rng.next() * SLOW_NS * 20, input });
-      this.#operations.push({ ...common, outcome: "info", error: { code: "DEADLINE_EXCEEDED", message: "late", definite: false } });
+      this.#operations.push({
+        ...common,
+        outcome: "info",
+        error: { code: "DEADLINE_EXCEEDED", message: "late", definite: false },
+      });
       return;
     }
-    const lagging = input.f === "range" && input.serializable === true ? Math.max(1, this.#store.revision - rng.int(6)) : undefined;
+    const lagging =
+      input.f === "range" && input.serializable === true ? Math.max(1, this.#store.revision - rng.int(6)) : undefined;
     const output = this.#apply(input, effect, lagging);
     if (output === undefined) {
-      this.#operations.push({ ...common, outcome: "fail", returned, error: { code: "FAILED_PRECONDITION", message: "refused", definite: true } });
+      this.#operations.push({
+        ...common,
+        outcome: "fail",
+        returned,
+        error: { code: "FAILED_PRECONDITION", message: "refused", definite: true },
+      });
       return;
     }
-    if (output.f === "lease-grant")  this.#leases.set(output.id, effect + output.ttlSeconds * SECOND * this.#options.leaseShare);
-    if (input.f === "lease-keepalive" && output.f === "lease-keepalive" && this.#leases.has(input.id)) this.#leases.set(input.id, effect + output.ttlSeconds * SECOND * this.#options.leaseShare);
+    if (output.f === "lease-grant")
+      this.#leases.set(output.id, effect + output.ttlSeconds * SECOND * this.#options.leaseShare);
+    if (input.f === "lease-keepalive" && output.f === "lease-keepalive" && this.#leases.has(input.id))
+      this.#leases.set(input.id, effect + output.ttlSeconds * SECOND * this.#options.leaseShare);
     if (input.f === "lease-revoke") this.#leases.delete(input.id);
     this.#operations.push({ ...common, outcome: "ok", returned, output });
   }
@@ -137,9 +193,17 @@ class EtcdRun {
     const rng = this.#rng;
     const { leases, serializable, compaction } = this.#options;
     if (leases && rng.chance(0.15)) return this.#leaseInput();
-    if (compaction && rng.chance(0.02)) return { f: "compact", revision: Math.max(1, this.#store.revision - rng.int(10)) };
+    if (compaction && rng.chance(0.02))
+      return { f: "compact", revision: Math.max(1, this.#store.revision - rng.int(10)) };
     const roll = rng.next();
-    if (roll < 0.3) return { f: "put", key: this.#key(), value: this.#newValue(), ...(rng.chance(0.3) ? { prevKv: true } : {}), ...this.#someLease() };
+    if (roll < 0.3)
+      return {
+        f: "put",
+        key: this.#key(),
+        value: this.#newValue(),
+        ...(rng.chance(0.3) ? { prevKv: true } : {}),
+        ...this.#someLease(),
+      };
     if (roll < 0.37) return { f: "delete", key: this.#key(), ...(rng.chance(0.3) ? { prevKv: true } : {}) };
     if (roll < 0.4) return { f: "delete", key: "k1", rangeEnd: "k3", ...(rng.chance(0.3) ? { prevKv: true } : {}) };
     if (roll < 0.6) return this.#txn();
@@ -150,7 +214,8 @@ class EtcdRun {
     const rng = this.#rng;
     const ids = [...this.#leases.keys()];
     const roll = rng.next();
-    if (ids.length === 0 || roll < 0.3) return { f: "lease-grant", id: String(this.#lease++), ttlSeconds: 1 + rng.int(2) };
+    if (ids.length === 0 || roll < 0.3)
+      return { f: "lease-grant", id: String(this.#lease++), ttlSeconds: 1 + rng.int(2) };
     if (roll < 0.5) return { f: "lease-revoke", id: rng.pick(ids) };
     return roll < 0.8 ? { f: "lease-keepalive", id: rng.pick(ids) } : { f: "lease-time-to-live", id: rng.pick(ids) };
   }
@@ -175,9 +240,16 @@ class EtcdRun {
     ];
     const put: EtcdRequest = { f: "put", key, value: this.#newValue(), ...(rng.chance(0.3) ? { prevKv: true } : {}) };
     const success: EtcdRequest[] = [put];
-    if (other !== key && rng.chance(0.4)) success.push(rng.chance(0.5) ? { f: "put", key: other, value: this.#newValue() } : { f: "delete", key: other });
+    if (other !== key && rng.chance(0.4))
+      success.push(rng.chance(0.5) ? { f: "put", key: other, value: this.#newValue() } : { f: "delete", key: other });
     if (rng.chance(0.3)) success.push({ f: "range", key: "k", rangeEnd: "l" });
-    if (rng.chance(0.1)) success.push({ f: "txn", compare: [{ key, target: "version", result: ">", operand: 1 }], success: [{ f: "range", key }], failure: [] });
+    if (rng.chance(0.1))
+      success.push({
+        f: "txn",
+        compare: [{ key, target: "version", result: ">", operand: 1 }],
+        success: [{ f: "range", key }],
+        failure: [],
+      });
     return { f: "txn", compare: [rng.pick(compares)], success, failure: rng.chance(0.5) ? [{ f: "range", key }] : [] };
   }
 
@@ -186,7 +258,15 @@ class EtcdRun {
     const past = rng.chance(0.1) ? { revision: Math.max(1, this.#store.revision - rng.int(8)) } : {};
     const serial = serializable ? { serializable: true } : {};
     if (rng.chance(0.6)) return { f: "range", key: this.#key(), ...past, ...serial };
-    const extra = rng.pick([{}, { limit: 2 }, { keysOnly: true }, { countOnly: true }, { sort: { target: "mod", order: "descend" } as const }, { minModRevision: 5 }, { limit: 3, sort: { target: "version", order: "ascend" } as const }]);
+    const extra = rng.pick([
+      {},
+      { limit: 2 },
+      { keysOnly: true },
+      { countOnly: true },
+      { sort: { target: "mod", order: "descend" } as const },
+      { minModRevision: 5 },
+      { limit: 3, sort: { target: "version", order: "ascend" } as const },
+    ]);
     return { f: "range", key: "k", rangeEnd: "l", ...past, ...serial, ...extra };
   }
 
@@ -199,7 +279,12 @@ class EtcdRun {
   /** One watcher: it breaks now and then and resumes from the next revision. */
   #follow(streams: Stream[], watcher: number): void {
     const rng = this.#rng;
-    const input: WatchInput = { f: "watch", ...(watcher % 2 === 0 ? { key: "k", rangeEnd: "l" } : { key: `k${watcher % this.#options.keys}` }), ...(rng.chance(0.5) ? { prevKv: true } : {}), ...(watcher % 5 === 4 ? { noDelete: true } : {}) };
+    const input: WatchInput = {
+      f: "watch",
+      ...(watcher % 2 === 0 ? { key: "k", rangeEnd: "l" } : { key: `k${watcher % this.#options.keys}` }),
+      ...(rng.chance(0.5) ? { prevKv: true } : {}),
+      ...(watcher % 5 === 4 ? { noDelete: true } : {}),
+    };
     const end = this.#store.revision;
     let start = 1 + rng.int(Math.max(1, Math.floor(end / 2)));
     let fromNow = rng.chance(0.5);
@@ -209,8 +294,22 @@ class EtcdRun {
       const stream = streams.length;
       const opened = this.#moments[start - 1] as number;
       const messages = this.#messages(input, start, stop, fromNow);
-      streams.push({ stream, process: 10_000 + watcher, input: { ...input, ...(fromNow ? {} : { startRevision: start }), ...(resumes === undefined ? {} : { resumes }) }, opened, messages: messages as unknown as readonly StreamMessage[] });
-      const last = messages.flatMap(({ message }) => (message.progress === true ? [message.revision] : message.events.map((event) => event.kv.modRevision))).at(-1);
+      streams.push({
+        stream,
+        process: 10_000 + watcher,
+        input: {
+          ...input,
+          ...(fromNow ? {} : { startRevision: start }),
+          ...(resumes === undefined ? {} : { resumes }),
+        },
+        opened,
+        messages: messages as unknown as readonly StreamMessage[],
+      });
+      const last = messages
+        .flatMap(({ message }) =>
+          message.progress === true ? [message.revision] : message.events.map((event) => event.kv.modRevision),
+        )
+        .at(-1);
       start = Math.max((last ?? start - 1) + 1, fromNow && last === undefined ? end + 1 : start);
       if (last === undefined && stop < end) return;
       fromNow = false;
@@ -219,10 +318,20 @@ class EtcdRun {
     }
   }
 
-  #messages(input: WatchInput, start: number, stop: number, fromNow: boolean): { readonly time: number; readonly message: WatchMessage }[] {
+  #messages(
+    input: WatchInput,
+    start: number,
+    stop: number,
+    fromNow: boolean,
+  ): { readonly time: number; readonly message: WatchMessage }[] {
     const rng = this.#rng;
     const created = fromNow ? start - 1 : Math.max(start - 1, this.#store.revision);
-    const messages: { time: number; message: WatchMessage }[] = [{ time: this.#moments[Math.max(0, start - 1)] as number, message: { revision: Math.max(1, created), created: true, events: [] } }];
+    const messages: { time: number; message: WatchMessage }[] = [
+      {
+        time: this.#moments[Math.max(0, start - 1)] as number,
+        message: { revision: Math.max(1, created), created: true, events: [] },
+      },
+    ];
     if (fromNow && start === 1) return messages;
     let batch: WatchEvent[] = [];
     for (let revision = start; revision <= stop; revision++) {

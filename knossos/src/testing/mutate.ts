@@ -5,11 +5,16 @@ import type { Rng } from "./random.ts";
 
 /** Changes one number, word or truth somewhere in an answer. The history may or may not stay true. */
 export function mutateAnswer(history: History<EtcdInput, EtcdOutput>, rng: Rng): History<EtcdInput, EtcdOutput> {
-  const answered = history.operations.filter((operation) => operation.outcome === "ok" && operation.output !== undefined);
+  const answered = history.operations.filter(
+    (operation) => operation.outcome === "ok" && operation.output !== undefined,
+  );
   if (answered.length === 0) return history;
   const victim = rng.pick(answered);
   const output = mutateValue(victim.output as unknown as Json, rng) as unknown as EtcdOutput;
-  return { ...history, operations: history.operations.map((operation) => (operation === victim ? { ...operation, output } : operation)) };
+  return {
+    ...history,
+    operations: history.operations.map((operation) => (operation === victim ? { ...operation, output } : operation)),
+  };
 }
 
 function mutateValue(value: Json, rng: Rng): Json {

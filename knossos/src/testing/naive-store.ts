@@ -1,4 +1,14 @@
-import type { EtcdAnswer, EtcdCompare, EtcdInput, EtcdKv, EtcdOutput, EtcdRange, EtcdRequest, EtcdTxn, WatchEvent } from "../models/etcd-types.ts";
+import type {
+  EtcdAnswer,
+  EtcdCompare,
+  EtcdInput,
+  EtcdKv,
+  EtcdOutput,
+  EtcdRange,
+  EtcdRequest,
+  EtcdTxn,
+  WatchEvent,
+} from "../models/etcd-types.ts";
 
 /** What the store says no to. */
 export class Refused extends Error {}
@@ -33,7 +43,12 @@ export class NaiveStore {
       case "lease-keepalive":
         return { f: "lease-keepalive", revision: this.revision, ttlSeconds: this.leases.has(input.id) ? 5 : 0 };
       case "lease-time-to-live":
-        return { f: "lease-time-to-live", revision: this.revision, ttlSeconds: this.leases.has(input.id) ? 5 : -1, grantedSeconds: 5 };
+        return {
+          f: "lease-time-to-live",
+          revision: this.revision,
+          ttlSeconds: this.leases.has(input.id) ? 5 : -1,
+          grantedSeconds: 5,
+        };
       case "compact":
         if (input.revision > this.revision || input.revision <= this.compacted) throw new Refused("compact");
         this.compacted = input.revision;
@@ -44,7 +59,7 @@ export class NaiveStore {
         const events: WatchEvent[] = [];
         const answer = this.#request(input, base, work, events);
         if (events.length > 0) this.#push(work, events);
-        return { ...answer, revision: base + (events.length > 0 ? 1 : 0) } as EtcdOutput;
+        return { ...answer, revision: base + (events.length > 0 ? 1 : 0) };
       }
     }
   }
@@ -63,14 +78,27 @@ export class NaiveStore {
     return { f: "lease-revoke", revision: this.revision };
   }
 
-  #request(request: EtcdRequest, base: number, work: Map<string, EtcdKv>, events: WatchEvent[], path?: boolean[]): EtcdAnswer {
+  #request(
+    request: EtcdRequest,
+    base: number,
+    work: Map<string, EtcdKv>,
+    events: WatchEvent[],
+    path?: boolean[],
+  ): EtcdAnswer {
     const next = base + 1;
     if (request.f === "put") {
       const before = work.get(request.key);
       if ((request.ignoreValue || request.ignoreLease) && before === undefined) throw new Refused("key not found");
       const lease = request.ignoreLease ? (before?.lease ?? "0") : (request.lease ?? "0");
       if (lease !== "0" && !this.leases.has(lease)) throw new Refused("lease not found");
-      const kv: EtcdKv = { key: request.key, value: request.ignoreValue ? (before?.value ?? "") : request.value, createRevision: before?.createRevision ?? next, modRevision: next, version: (before?.version ?? 0) + 1, ...(lease === "0" ? {} : { lease }) };
+      const kv: EtcdKv = {
+        key: request.key,
+        value: request.ignoreValue ? (before?.value ?? "") : request.value,
+        createRevision: before?.createRevision ?? next,
+        modRevision: next,
+        version: (before?.version ?? 0) + 1,
+        ...(lease === "0" ? {} : { lease }),
+      };
       work.set(request.key, kv);
       events.push({ type: "put", kv, ...(before === undefined ? {} : { prevKv: before }) });
       return { f: "put", ...(request.prevKv && before !== undefined ? { prevKv: before } : {}) };
@@ -84,7 +112,8 @@ export class NaiveStore {
     const taken = path ?? decide(request, this.at(base));
     const succeeded = taken.shift() as boolean;
     const answers: EtcdAnswer[] = [];
-    for (const part of succeeded ? request.success : request.failure) answers.push(this.#request(part, base, work, events, part.f === "txn" ? taken : undefined));
+    for (const part of succeeded ? request.success : request.failure)
+      answers.push(this.#request(part, base, work, events, part.f === "txn" ? taken : undefined));
     return { f: "txn", succeeded, answers };
   }
 
@@ -93,11 +122,22 @@ export class NaiveStore {
     if (revision > base + (changed ? 1 : 0)) throw new Refused("future revision");
     if (revision > 0 && revision < this.compacted) throw new Refused("compacted");
     const all = select(revision > 0 && revision <= base ? this.at(revision) : work, request.key, request.rangeEnd);
-    const keep = (value: number, least = 0, most = 0): boolean => (least === 0 || value >= least) && (most === 0 || value <= most);
-    let kvs = all.filter((kv) => keep(kv.modRevision, request.minModRevision, request.maxModRevision) && keep(kv.createRevision, request.minCreateRevision, request.maxCreateRevision));
+    const keep = (value: number, least = 0, most = 0): boolean =>
+      (least === 0 || value >= least) && (most === 0 || value <= most);
+    let kvs = all.filter(
+      (kv) =>
+        keep(kv.modRevision, request.minModRevision, request.maxModRevision) &&
+        keep(kv.createRevision, request.minCreateRevision, request.maxCreateRevision),
+    );
     const { sort } = request;
     if (sort !== undefined) {
-      const field = { key: "key", version: "version", create: "createRevision", mod: "modRevision", value: "value" } as const;
+      const field = {
+        key: "key",
+        version: "version",
+        create: "createRevision",
+        mod: "modRevision",
+        value: "value",
+      } as const;
       const name = field[sort.target];
       const sign = sort.order === "descend" ? -1 : 1;
       kvs.sort((a, b) => sign * (a[name] < b[name] ? -1 : a[name] > b[name] ? 1 : 0));
@@ -113,19 +153,28 @@ export class NaiveStore {
 
 function remove(kv: EtcdKv, work: Map<string, EtcdKv>, events: WatchEvent[], revision: number): void {
   work.delete(kv.key);
-  events.push({ type: "delete", kv: { key: kv.key, value: "", createRevision: 0, modRevision: revision, version: 0 }, prevKv: kv });
+  events.push({
+    type: "delete",
+    kv: { key: kv.key, value: "", createRevision: 0, modRevision: revision, version: 0 },
+    prevKv: kv,
+  });
 }
 
 /** Keys here are ASCII, so plain comparison is byte order. */
 function select(kvs: Map<string, EtcdKv>, key: string, rangeEnd: string | undefined): EtcdKv[] {
-  const found = [...kvs.values()].filter((kv) => (rangeEnd ? kv.key >= key && (rangeEnd === "\0" || kv.key < rangeEnd) : kv.key === key));
+  const found = [...kvs.values()].filter((kv) =>
+    rangeEnd ? kv.key >= key && (rangeEnd === "\0" || kv.key < rangeEnd) : kv.key === key,
+  );
   return found.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 /** Which branch each txn takes, in the order in which they are met; all compares see the state before. */
 function decide(txn: EtcdTxn, before: Map<string, EtcdKv>): boolean[] {
   const succeeded = txn.compare.every((compare) => holds(compare, before));
-  return [succeeded, ...(succeeded ? txn.success : txn.failure).flatMap((part) => (part.f === "txn" ? decide(part, before) : []))];
+  return [
+    succeeded,
+    ...(succeeded ? txn.success : txn.failure).flatMap((part) => (part.f === "txn" ? decide(part, before) : [])),
+  ];
 }
 
 function holds(compare: EtcdCompare, before: Map<string, EtcdKv>): boolean {
@@ -133,7 +182,13 @@ function holds(compare: EtcdCompare, before: Map<string, EtcdKv>): boolean {
   if (kvs.length === 0 && compare.target === "value") return false;
   const nothing: EtcdKv = { key: compare.key, value: "", createRevision: 0, modRevision: 0, version: 0 };
   return (kvs.length === 0 ? [nothing] : kvs).every((kv) => {
-    const found = { version: kv.version, create: kv.createRevision, mod: kv.modRevision, value: kv.value, lease: Number(kv.lease ?? "0") }[compare.target];
+    const found = {
+      version: kv.version,
+      create: kv.createRevision,
+      mod: kv.modRevision,
+      value: kv.value,
+      lease: Number(kv.lease ?? "0"),
+    }[compare.target];
     const wanted = compare.target === "value" ? String(compare.operand) : Number(compare.operand);
     if (compare.result === "=") return found === wanted;
     if (compare.result === "!=") return found !== wanted;

@@ -25,7 +25,15 @@ export function smallRun<S, I, O>(subject: Subject<S, I, O>, rng: Rng): History<
     const roll = rng.next();
     const outcome: Operation["outcome"] = roll < 0.65 ? "ok" : roll < 0.92 ? "info" : "fail";
     const effect = invoked + rng.next() * (outcome === "info" ? 30 : length);
-    return { op, invoked, returned: invoked + length, outcome, effect, happens: outcome === "ok" || (outcome === "info" && rng.chance(0.7)), input: subject.input(rng) };
+    return {
+      op,
+      invoked,
+      returned: invoked + length,
+      outcome,
+      effect,
+      happens: outcome === "ok" || (outcome === "info" && rng.chance(0.7)),
+      input: subject.input(rng),
+    };
   });
   let state = subject.model.init(subject.initial);
   const outputs = new Map<number, O>();
@@ -46,5 +54,13 @@ export function smallRun<S, I, O>(subject: Subject<S, I, O>, rng: Rng): History<
     return outcome === "ok" ? { ...base, returned, output: outputs.get(op) as O } : { ...base, returned };
   });
   operations.sort((a, b) => a.invoked - b.invoked);
-  return { model: subject.model.name, ...(subject.initial === undefined ? {} : { initial: subject.initial }), foreignWriters: false, operations, streams: [], environment: [], faults: [] };
+  return {
+    model: subject.model.name,
+    ...(subject.initial === undefined ? {} : { initial: subject.initial }),
+    foreignWriters: false,
+    operations,
+    streams: [],
+    environment: [],
+    faults: [],
+  };
 }

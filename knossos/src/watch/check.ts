@@ -14,7 +14,10 @@ const MOST_FINDINGS = 20;
  * Judges watches by themselves: each stream (ordered, unique, atomic, filtered, resumable, prev_kv, progress, compaction) and
  * all of them against each other (what one told within another's coverage, the other must have told too).
  */
-export function checkWatches(streams: readonly Stream[], environment: readonly Extract<HistoryEvent, { type: "env" }>[] = []): Verdict {
+export function checkWatches(
+  streams: readonly Stream[],
+  environment: readonly Extract<HistoryEvent, { type: "env" }>[] = [],
+): Verdict {
   const watches = watchesOf(streams);
   const findings: Finding[] = [];
   const validators = new Map<number, StreamValidator>();
@@ -28,9 +31,22 @@ export function checkWatches(streams: readonly Stream[], environment: readonly E
   findings.push(...checkAgreement(watches));
   const events = eventsOf(watches);
   const messages = watches.reduce((sum, watch) => sum + watch.messages.length, 0);
-  const stats = { watches: watches.length, messages, events: events.length, environment: environment.length, findings: findings.length };
+  const stats = {
+    watches: watches.length,
+    messages,
+    events: events.length,
+    environment: environment.length,
+    findings: findings.length,
+  };
   if (findings.length > 0) return { valid: false, checker: "watch", findings: findings.slice(0, MOST_FINDINGS), stats };
-  if (messages === 0) return { valid: "unknown", checker: "watch", findings: [], why: "no watch was answered, so there is nothing to judge", stats };
+  if (messages === 0)
+    return {
+      valid: "unknown",
+      checker: "watch",
+      findings: [],
+      why: "no watch was answered, so there is nothing to judge",
+      stats,
+    };
   return { valid: true, checker: "watch", findings: [], stats };
 }
 
@@ -65,7 +81,8 @@ function* missing(watch: WatchStream, events: readonly SeenEvent[], revisions: r
   const coverage = coverageOf(watch);
   if (coverage === undefined || coverage.to < coverage.from) return;
   const told = new Set<string>();
-  for (const { message } of watch.messages) for (const { kv } of message.events) told.add(idOf({ key: kv.key, revision: kv.modRevision }));
+  for (const { message } of watch.messages)
+    for (const { kv } of message.events) told.add(idOf({ key: kv.key, revision: kv.modRevision }));
   for (let i = firstIndex(revisions, coverage.from); i < events.length; i++) {
     const event = events[i] as SeenEvent;
     if (event.revision > coverage.to) return;
@@ -102,6 +119,7 @@ function differ(a: SeenEvent, b: SeenEvent): boolean {
 }
 
 function showEvent(event: SeenEvent): string {
-  return event.kv === undefined ? `the deletion of ${event.key} at revision ${event.revision}` : `the put of ${showKv(event.kv)}`;
+  return event.kv === undefined
+    ? `the deletion of ${event.key} at revision ${event.revision}`
+    : `the put of ${showKv(event.kv)}`;
 }
-

@@ -22,7 +22,9 @@ export interface Coverage {
 }
 
 export function watchesOf(streams: readonly Stream[]): readonly WatchStream[] {
-  return streams.filter((stream) => (stream.input as { readonly f?: unknown } | null)?.f === "watch") as unknown as readonly WatchStream[];
+  return streams.filter(
+    (stream) => (stream.input as { readonly f?: unknown } | null)?.f === "watch",
+  ) as unknown as readonly WatchStream[];
 }
 
 /** First revision that the watch tells of; undefined if it was never created. Without a start it is the one after the creation's header. */
@@ -90,7 +92,9 @@ export function sightingsOf(streams: readonly WatchStream[]): Sighting[] {
 
 /** Holds each revision of an order against what the watches told of it. */
 export function observerOf(streams: readonly WatchStream[], events: readonly SeenEvent[]): Observer {
-  const coverages = streams.map(coverageOf).filter((coverage) => coverage !== undefined && coverage.to >= coverage.from) as readonly Coverage[];
+  const coverages = streams
+    .map(coverageOf)
+    .filter((coverage) => coverage !== undefined && coverage.to >= coverage.from) as readonly Coverage[];
   const byRevision = new Map<number, Map<string, SeenEvent>>();
   for (const event of events) {
     const keys = byRevision.get(event.revision);
@@ -109,16 +113,25 @@ export function observerOf(streams: readonly WatchStream[], events: readonly See
         const coverage = coverages.find((c) => covers(c, key, revision, kv));
         if (coverage === undefined) continue;
         const what = kv === undefined ? `${key} was deleted` : `${key} was put`;
-        return { message: `${what} at revision ${revision}, but watch ${coverage.stream}, which covers ${key} from revision ${coverage.from} to ${coverage.to}, never told it`, streams: [coverage.stream], keys: [key] };
+        return {
+          message: `${what} at revision ${revision}, but watch ${coverage.stream}, which covers ${key} from revision ${coverage.from} to ${coverage.to}, never told it`,
+          streams: [coverage.stream],
+          keys: [key],
+        };
       }
       return undefined;
     },
   };
 }
 
-function contradicts(event: SeenEvent, changes: Changes, before: (key: string) => EtcdKv | undefined): string | undefined {
+function contradicts(
+  event: SeenEvent,
+  changes: Changes,
+  before: (key: string) => EtcdKv | undefined,
+): string | undefined {
   const { key, revision, stream } = event;
-  if (!changes.has(key)) return `watch ${stream} told that ${key} changed at revision ${revision}, but what made that revision did not touch ${key}`;
+  if (!changes.has(key))
+    return `watch ${stream} told that ${key} changed at revision ${revision}, but what made that revision did not touch ${key}`;
   const kv = changes.get(key);
   if (event.kv === undefined ? kv !== undefined : kv === undefined || matchKv(kv, event.kv) !== undefined) {
     return `watch ${stream} told ${event.kv === undefined ? `that ${key} was deleted` : showKv(event.kv)} at revision ${revision}, but it became ${showKv(kv)}`;
