@@ -50,6 +50,7 @@ export class ClientLinks {
   readonly #served: () => Served;
   readonly #random: Random;
   #lost = 0;
+  #slowestMs = 0;
 
   constructor(world: World, name: string, served: () => Served) {
     this.#world = world;
@@ -62,8 +63,14 @@ export class ClientLinks {
     return this.#lost;
   }
 
+  /** The longest way that a request or an answer took since then. */
+  get slowestMs(): number {
+    return this.#slowestMs;
+  }
+
   countAnew(): void {
     this.#lost = 0;
+    this.#slowestMs = 0;
   }
 
   /** Rejects with RpcError (the member refused) or ClientLinkError. */
@@ -134,7 +141,9 @@ export class ClientLinks {
 
   #delay(): number {
     const [least, most] = this.#served().shape.delayMs;
-    return least + ((most - least) * this.#random.below(1001)) / 1000;
+    const delayMs = least + ((most - least) * this.#random.below(1001)) / 1000;
+    this.#slowestMs = Math.max(this.#slowestMs, delayMs);
+    return delayMs;
   }
 
   /** There and back; broken by the end of the member's life, and left by the caller's signal. */

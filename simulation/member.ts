@@ -26,9 +26,9 @@ export interface MemberParts {
   readonly say: (violation: string) => void;
 }
 
-/** Times are those of a real cluster; sizes are small, so that segments, snapshots and catching up happen within seconds. */
+/** Elections within half a second, small segments and snapshots: what takes minutes elsewhere happens many times in a trial of seconds. */
 const SHAPE = {
-  heartbeatMs: 100,
+  heartbeatMs: 20,
   electionTicks: 10,
   electionTickAdvance: true,
   snapshotCount: 400,

@@ -111,6 +111,23 @@ const powerStorm = simulated({
   shows: ({ powerLosses }) => reading(powerLosses > 0, `${powerLosses} power losses so far`),
 });
 
+const leaderLoss = simulated({
+  name: "leader-loss",
+  summary: "whoever leads loses power soon after its election, again and again, while messages are late and those of one link very late",
+  on: onAll,
+  begin(unrest, first, others, random) {
+    const { network } = unrest.cluster;
+    const all = [first, ...others];
+    const mostMs = [1, 20, 120, 250][random.below(4)] ?? 1;
+    for (const a of all) for (const b of all) if (a !== b) network.shape(a.id, b.id, { delayMs: [0.1, mostMs] });
+    const last = others.at(-1);
+    const lateMs = 100 + random.below(500);
+    if (last !== undefined) network.shape(first.id, last.id, { delayMs: [lateMs / 2, lateMs] });
+    unrest.huntLeaders(random);
+  },
+  shows: ({ powerLosses }) => reading(powerLosses > 0, `${powerLosses} leaders lost power so far`),
+});
+
 const partition = simulated({
   name: "partition",
   summary: "a member is cut off from all others, both ways; clients still reach it",
@@ -137,14 +154,14 @@ const oneWay = simulated({
 
 const flaky = simulated({
   name: "flaky-links",
-  summary: "messages between members are late by up to seconds, overtake each other, or get lost",
+  summary: "messages between members are late by up to most of a second, overtake each other, or get lost",
   on: onAll,
   begin({ cluster }, first, others, random) {
     const all = [first, ...others];
     for (const a of all) {
       for (const b of all) {
         if (a === b) continue;
-        const mostMs = [20, 200, 1200, 2500][random.below(4)] ?? 20;
+        const mostMs = [5, 40, 250, 700][random.below(4)] ?? 5;
         cluster.network.shape(a.id, b.id, { delayMs: [0.1, mostMs], lossPermille: random.below(150) });
       }
     }
@@ -157,19 +174,24 @@ const flaky = simulated({
 
 const lateAnswers = simulated({
   name: "late-answers",
-  summary: "what is sent to a member comes seconds late; then nobody hears that member any more, while old answers still reach it",
+  summary: "what is sent to a member comes later and later; then nobody hears that member any more, while old answers still reach it",
   on: onFirst,
   begin(unrest, first, others, random) {
     const { network } = unrest.cluster;
-    const leastMs = 300 + random.below(1500);
-    for (const { id } of others) network.shape(id, first.id, { delayMs: [leastMs, leastMs + 50 + random.below(1500)] });
-    unrest.later(leastMs + random.below(700), `${first.name} is no longer heard`, () => {
-      for (const { id } of others) network.shape(first.id, id, { cut: true });
-    });
+    const lateMs = 500 + random.below(800);
+    // Step by step: a leader that hears nothing for an election timeout gives up by itself.
+    const grow = (delayMs: number): void => {
+      for (const { id } of others) network.shape(id, first.id, { delayMs: [delayMs, delayMs + 5] });
+      if (delayMs < lateMs) return unrest.later(25, `messages to ${first.name} come later`, () => grow(delayMs + 50));
+      return unrest.later(random.below(300), `${first.name} is no longer heard`, () => {
+        for (const { id } of others) network.shape(first.id, id, { cut: true });
+      });
+    };
+    grow(50);
   },
   shows({ cluster }, first, others) {
     const { slowestMs } = between(others, [first], cluster.network);
-    return reading(slowestMs > 100, `messages to ${first.name} take up to ${Math.round(slowestMs)} ms, ${between([first], others, cluster.network).lost} from it were lost`);
+    return reading(slowestMs > 200, `messages to ${first.name} take up to ${Math.round(slowestMs)} ms, ${between([first], others, cluster.network).lost} from it were lost`);
   },
 });
 
@@ -199,7 +221,8 @@ const clientLinks = simulated({
   },
   shows({ cluster }) {
     const lost = cluster.members.reduce((sum, { clients }) => sum + clients.lost, 0);
-    return reading(lost > 0, `${lost} requests or answers of clients were lost`);
+    const slowestMs = Math.max(...cluster.members.map(({ clients }) => clients.slowestMs));
+    return reading(lost > 0 || slowestMs > 2, `${lost} requests or answers of clients were lost, others took up to ${Math.round(slowestMs)} ms`);
   },
 });
 
@@ -210,4 +233,4 @@ function allLost(one: { sent: number; lost: number }, other: { sent: number; los
 }
 
 /** Every fault of the simulation, in the order that people see them. */
-export const simulatedFaults: readonly Fault[] = [powerLoss, powerStorm, partition, oneWay, lateAnswers, flaky, slowDisks, clientLinks];
+export const simulatedFaults: readonly Fault[] = [powerLoss, powerStorm, leaderLoss, partition, oneWay, lateAnswers, flaky, slowDisks, clientLinks];

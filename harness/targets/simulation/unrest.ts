@@ -43,8 +43,8 @@ export class Unrest {
   }
 
   /** Power losses of a random one, two or all, again and again, each with a restart soon after; often while disks are slow. */
-  storm(random: Random): void {
-    this.later(80 + random.below(600), "the storm goes on", () => {
+  storm(random: Random, pauseMs = random.below(100)): void {
+    this.later(pauseMs, "the storm goes on", () => {
       const members = this.cluster.members.filter((member) => member.alive);
       const hit = random.below(3) === 0 ? members : shuffled(random, members).slice(0, 1 + random.below(2));
       const slowMs = random.below(2) === 0 ? 0 : 20 + random.below(300);
@@ -58,8 +58,24 @@ export class Unrest {
             if (!member.alive) void member.start();
           });
         }
-        this.storm(random);
+        this.storm(random, 80 + random.below(600));
       });
+    });
+  }
+
+  /** Whoever leads, by its own account, loses power after a moment, and comes back soon. */
+  huntLeaders(random: Random): void {
+    this.later(5, "who leads?", () => {
+      const leader = this.cluster.members.find(({ running }) => running?.isLeader === true);
+      if (leader === undefined) return this.huntLeaders(random);
+      this.later(random.below(random.below(2) === 0 ? 30 : 400), `${leader.name} is struck`, () => {
+        void this.losePower(leader);
+        this.later(10 + random.below(400), `the power of ${leader.name} is back`, () => {
+          if (!leader.alive) void leader.start();
+        });
+        this.huntLeaders(random);
+      });
+      return undefined;
     });
   }
 
