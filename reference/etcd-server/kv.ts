@@ -7,13 +7,13 @@ import type {
   PutResponse,
   RangeRequest,
   RangeResponse,
-  ResponseHeader,
   TxnRequest,
   TxnResponse,
 } from "../../api/etcd/gen/rpc.ts";
 import type { ApplyError, ApplyResult, Response } from "../apply/types.ts";
 import { RpcError } from "./errors.ts";
 import type { Member } from "./member.ts";
+import { completed } from "./response-header.ts";
 import { checkDelete, checkPut, checkRange, checkTxn, isReadOnly, isSerializable } from "./validate.ts";
 
 /** etcdserverpb.KV, without a transport. Each method rejects with an RpcError that says what etcd says. */
@@ -27,39 +27,32 @@ export class KvHandlers {
   async range(request: RangeRequest): Promise<RangeResponse> {
     checkRange(request);
     if (!request.serializable) await this.#member.linearizable();
-    return this.#complete(orThrow(this.#member.machine.range(request)));
+    return completed(this.#member, orThrow(this.#member.machine.range(request)));
   }
 
   async put(request: PutRequest): Promise<PutResponse> {
     checkPut(request);
-    return this.#complete(messageOf("put", await this.#member.propose({ put: request })));
+    return completed(this.#member, messageOf("put", await this.#member.propose({ put: request })));
   }
 
   async deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
     checkDelete(request);
-    return this.#complete(messageOf("deleteRange", await this.#member.propose({ deleteRange: request })));
+    return completed(this.#member, messageOf("deleteRange", await this.#member.propose({ deleteRange: request })));
   }
 
   async txn(request: TxnRequest): Promise<TxnResponse> {
     checkTxn(request, this.#member.config.maxTxnOps);
     if (isReadOnly(request)) {
       if (!isSerializable(request)) await this.#member.linearizable();
-      return this.#complete(orThrow(this.#member.machine.readTxn(request)));
+      return completed(this.#member, orThrow(this.#member.machine.readTxn(request)));
     }
-    return this.#complete(messageOf("txn", await this.#member.propose({ txn: request })));
+    return completed(this.#member, messageOf("txn", await this.#member.propose({ txn: request })));
   }
 
   async compact(request: CompactionRequest): Promise<CompactionResponse> {
     const message = messageOf("compaction", await this.#member.propose({ compaction: request }));
     if (request.physical) await this.#member.compacted();
-    return this.#complete({ ...message, header: undefined });
-  }
-
-  /** The applied response names its revision; the server adds who answers. */
-  #complete<T extends { header: ResponseHeader | undefined }>(message: T): T {
-    const revision = message.header?.revision ?? 0n;
-    message.header = revision === 0n ? this.#member.header() : { ...this.#member.header(0), revision };
-    return message;
+    return completed(this.#member, message);
   }
 }
 

@@ -13,6 +13,7 @@ import { refusal } from "./errors.ts";
 import { messageOf } from "./kv.ts";
 import { MAX_LEASE_TTL_SECONDS } from "./lessor.ts";
 import type { Member } from "./member.ts";
+import { completed } from "./response-header.ts";
 
 /** etcdserverpb.Lease, without a transport. */
 export class LeaseHandlers {
@@ -29,12 +30,11 @@ export class LeaseHandlers {
     const TTL = request.TTL < shortest ? shortest : request.TTL;
     const ID = request.ID === 0n ? this.#member.freshLeaseId() : request.ID;
     const message = messageOf("leaseGrant", await this.#member.propose({ leaseGrant: { ID, TTL } }));
-    return { ...message, header: this.#member.header() };
+    return completed(this.#member, message);
   }
 
   async leaseRevoke(request: LeaseRevokeRequest): Promise<LeaseRevokeResponse> {
-    messageOf("leaseRevoke", await this.#member.propose({ leaseRevoke: request }));
-    return { header: this.#member.header() };
+    return completed(this.#member, messageOf("leaseRevoke", await this.#member.propose({ leaseRevoke: request })));
   }
 
   async *leaseKeepAlive(
