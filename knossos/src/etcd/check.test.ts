@@ -328,6 +328,26 @@ describe("said right", () => {
     expect([judged(4), judged(5)]).toEqual([true, false]);
   });
 
+  test("nothing is known of what a store held before its history began; what it held then may not be forgotten", () => {
+    const initial = { revision: 10, kvs: [kv("a", "old", 4, 7, 3)] };
+    const judged = (revision: number, kvs: readonly object[]) => {
+      const past = { f: "range", revision: 11, kvs, count: kvs.length, more: false };
+      const history = {
+        ...story(
+          ...done(0, 0, 1, { f: "put", key: "a", value: "1" }, { f: "put", revision: 11 }),
+          ...done(1, 2, 3, { f: "range", key: "a", revision }, past as never),
+        ),
+        initial,
+      };
+      return check(history as never)[0]?.valid;
+    };
+    expect(judged(6, [kv("a", "older", 4, 6, 2)])).toBe(true);
+    expect(judged(3, [])).toBe(true);
+    expect(judged(10, [kv("a", "old", 4, 7, 3)])).toBe(true);
+    expect(judged(10, [])).toBe(false);
+    expect(judged(10, [kv("a", "1", 4, 11, 4)])).toBe(false);
+  });
+
   test("an answer that cannot be to its request is refuted at once", () => {
     const impossible = { f: "range", revision: 1, kvs: [], count: 1, more: false } as const;
     expect(check(story(...done(0, 0, 1, { f: "range", key: "a" }, impossible)) as never)[0]?.findings[0]?.kind).toBe(

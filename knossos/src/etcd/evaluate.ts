@@ -17,6 +17,8 @@ import { matchRange, matchKv, showKv } from "./match.ts";
 export interface EtcdView {
   readonly revision: number;
   readonly compactRevision: number;
+  /** Where its memory begins: of older revisions, which the store had before the history began, nothing is known. */
+  readonly firstRevision: number;
   /** The key as it was at `revision`, which is at most the view's. */
   get(key: string, revision: number): EtcdKv | undefined;
   /** Ascending by key. */
@@ -145,6 +147,7 @@ class Evaluation {
       return `range at revision ${wanted} was answered, but the store was compacted at ${this.#view.compactRevision}`;
     if (answer === undefined) return undefined;
     const past = wanted > 0 && wanted <= this.#view.revision;
+    if (past && wanted < this.#view.firstRevision) return undefined;
     const kvs = past
       ? this.#view.range(request.key, request.rangeEnd, wanted)
       : this.#currentRange(request.key, request.rangeEnd);

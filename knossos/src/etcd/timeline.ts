@@ -21,6 +21,7 @@ type Undo =
 export class Timeline implements EtcdView {
   revision: number;
   compactRevision: number;
+  readonly firstRevision: number;
   readonly #keys: readonly string[];
   readonly #versions = new Map<string, Versions>();
   readonly #leases = new Map<string, Set<string>>();
@@ -38,6 +39,7 @@ export class Timeline implements EtcdView {
     },
   ) {
     this.revision = initial.revision;
+    this.firstRevision = initial.revision;
     this.compactRevision = initial.compactRevision;
     this.#keys = keys;
     for (const key of keys) this.#versions.set(key, { revisions: [], kvs: [] });

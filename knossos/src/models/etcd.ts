@@ -90,6 +90,11 @@ function viewOf(state: EtcdState): EtcdView {
   return {
     revision: state.revision,
     compactRevision: state.compactRevision,
+    get firstRevision() {
+      let oldest = state;
+      while (oldest.past !== undefined) oldest = oldest.past;
+      return oldest.revision;
+    },
     get: (key, revision) => lookUp(KVS, at(revision)?.kvs, key),
     range(start, end, revision) {
       const tree = at(revision)?.kvs;
