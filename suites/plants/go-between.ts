@@ -3,7 +3,6 @@ import {
   credentials,
   type handleBidiStreamingCall,
   type handleUnaryCall,
-  Metadata,
   Server,
   ServerCredentials,
   type ServiceDefinition,
@@ -63,14 +62,15 @@ export async function startGoBetween(member: string, lie: Lie): Promise<GoBetwee
 }
 
 function unary(client: Client, path: string, tamper: Tampering): handleUnaryCall<Buffer, Buffer> {
-  const pass = (request: Uint8Array) =>
-    new Promise<Uint8Array>((resolve, reject) => {
-      client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), new Metadata(), {}, (error, answer) => {
-        if (error === null && answer !== undefined) resolve(answer);
-        else reject(error ?? new Error("no answer"));
-      });
-    });
   return (call, answer) => {
+    const pass = (request: Uint8Array) =>
+      new Promise<Uint8Array>((resolve, reject) => {
+        const options = { deadline: call.getDeadline() };
+        client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), call.metadata, options, (error, bytes) => {
+          if (error === null && bytes !== undefined) resolve(bytes);
+          else reject(error ?? new Error("no answer"));
+        });
+      });
     const answered = tamper.unary === undefined ? pass(call.request) : tamper.unary(path, call.request, pass);
     answered.then(
       (bytes) => answer(null, Buffer.from(bytes)),
@@ -81,7 +81,7 @@ function unary(client: Client, path: string, tamper: Tampering): handleUnaryCall
 
 function bidi(client: Client, path: string, tamper: Tampering): handleBidiStreamingCall<Buffer, Buffer> {
   return (call) => {
-    const onward = client.makeBidiStreamRequest<Buffer, Buffer>(path, asIs, asIs, new Metadata(), {});
+    const onward = client.makeBidiStreamRequest<Buffer, Buffer>(path, asIs, asIs, call.metadata, {});
     call.on("data", (bytes: Buffer) => onward.write(bytes));
     call.on("end", () => onward.end());
     call.on("cancelled", () => onward.cancel());

@@ -1,5 +1,5 @@
 import { kv } from "../../api/etcd/services.ts";
-import { PutRequest, PutResponse, RangeRequest, RangeResponse, WatchResponse } from "../../api/etcd/gen/rpc.ts";
+import { PutResponse, RangeRequest, RangeResponse, WatchResponse } from "../../api/etcd/gen/rpc.ts";
 
 /** What a go-between does to the calls that pass. Absent parts pass everything on. */
 export interface Tampering {
@@ -15,24 +15,35 @@ export interface Tampering {
 
 export type Lie = "none" | "drop-put" | "stale-read" | "swallow-event";
 
-/** A lie, told now and then; `told` is called each time. */
+/** A lie, told now and then, and the truth otherwise; `told` is called each time that an answer is not true. */
 export function tampering(lie: Lie, told: () => void): Tampering {
   if (lie === "drop-put") return dropsPuts(told);
   if (lie === "stale-read") return readsThePast(told);
   return lie === "swallow-event" ? swallowsEvents(told) : {};
 }
 
-/** How many calls pass truthfully before each lie: the cluster is at work by then. */
-const TRUTHS = 40;
+/** The clients are at work after so many true answers. */
+const TRUTHS = 10;
+/** From then on one of so many answers is a lie... */
+const ONE_IN = 3;
+/** ...but not for ever: the last reads of a trial find the store as it is, and none waits for what will never come. */
+const MOST_LIES = 5;
 
-/** After a while, about one put in ten is answered OK with a believable revision and never reaches the store. */
+/** Tells of each call in turn whether it is to be lied to. */
+function moments(): () => boolean {
+  let calls = 0;
+  let lies = 0;
+  return () => ++calls > TRUTHS && calls % ONE_IN === 0 && ++lies <= MOST_LIES;
+}
+
+/** A put is answered OK with a believable revision and never reaches the store. */
 function dropsPuts(told: () => void): Tampering {
-  let puts = 0;
+  const lieNow = moments();
   let last: PutResponse | undefined;
   return {
     async unary(path, request, pass) {
       if (path !== kv.put.path) return pass(request);
-      if (++puts > TRUTHS && puts % 10 === 0 && last?.header !== undefined && PutRequest.decode(request).lease === 0n) {
+      if (last?.header !== undefined && lieNow()) {
         told();
         return PutResponse.encode({
           ...last,
@@ -46,31 +57,37 @@ function dropsPuts(told: () => void): Tampering {
   };
 }
 
-/** After a while, about one linearizable range in ten shows the state of some revisions before. */
+/** How many revisions back a read is set. */
+const BACK = 40n;
+
+/** A linearizable range shows the state of some revisions before, under the present header. */
 function readsThePast(told: () => void): Tampering {
-  let ranges = 0;
-  let newest = 0n;
+  const lieNow = moments();
   return {
     async unary(path, request, pass) {
       if (path !== kv.range.path) return pass(request);
       const asked = RangeRequest.decode(request);
-      const lies =
-        ++ranges > TRUTHS && ranges % 10 === 0 && asked.revision === 0n && !asked.serializable && newest > 50n;
-      if (lies) told();
-      const answer = await pass(lies ? RangeRequest.encode({ ...asked, revision: newest - 40n }).finish() : request);
-      newest = RangeResponse.decode(answer).header?.revision ?? newest;
-      return answer;
+      const answer = await pass(request);
+      if (asked.revision !== 0n || asked.serializable || !lieNow()) return answer;
+      const truth = RangeResponse.decode(answer);
+      const revision = (truth.header?.revision ?? 0n) - BACK;
+      if (revision <= 0n) return answer;
+      const past = RangeResponse.decode(await pass(RangeRequest.encode({ ...asked, revision }).finish()));
+      const lie = RangeResponse.encode({ ...past, header: truth.header }).finish();
+      // Where nothing changed since, the past is the truth.
+      if (Buffer.compare(lie, answer) !== 0) told();
+      return lie;
     },
   };
 }
 
-/** After a while, one answer of a watch in twenty is swallowed. */
+/** An answer of a watch is swallowed, events and all. */
 function swallowsEvents(told: () => void): Tampering {
-  let answers = 0;
+  const lieNow = moments();
   return {
     watched(answer) {
       const { events } = WatchResponse.decode(answer);
-      if (events.length === 0 || ++answers <= TRUTHS || answers % 20 !== 0) return answer;
+      if (events.length === 0 || !lieNow()) return answer;
       told();
       return undefined;
     },
