@@ -1,6 +1,6 @@
 /**
  * `npm run campaign`: the full counts of every acceptance line, one after another; hours. Its result, with commands and commit, replaces the
- * campaign section of docs/track-record.md. `--only WORD` runs the lines whose name has the word; `--scale 0.1` runs a tenth of each count, and says so.
+ * campaign section of docs/track-record.md line by line. `--only WORD` runs the lines whose name has the word; `--scale 0.1` runs a tenth of each count.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -137,7 +137,7 @@ async function runLine(line: Line): Promise<Result> {
     const { argv, env } = line.command(n, count);
     const { ok, tail } = await run(argv, env);
     if (ok) passed++;
-    else failures.push(`\`${shown(argv, env)}\`: ${tail}`);
+    else failures.push(`${line.name}, \`${shown(argv, env)}\`: ${tail}`);
     console.log(`${ok ? "ok  " : "FAIL"} ${line.name} ${n}/${rounds}${ok ? "" : `\n     ${tail}`}`);
   }
   const { argv, env } = line.command(1, count);
@@ -152,24 +152,31 @@ async function runLine(line: Line): Promise<Result> {
   };
 }
 
-function section(results: readonly Result[]): string {
+/** The section with these results in place of their lines' earlier ones; other lines keep theirs, each with the commit it was run on. */
+function merged(section: string, results: readonly Result[]): string {
   const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).trim();
-  const rows = results.map(
-    (result) =>
-      `| ${result.name} | \`${result.command}\` | ${result.passed} of ${result.of} | ${result.minutes.toFixed(1)} |`,
+  const date = new Date().toISOString().slice(0, 10);
+  const rows = new Map(
+    section
+      .split("\n")
+      .flatMap((row) => (/^\| .* \| `/.test(row) ? [[row.split(" | ")[0]?.slice(2) ?? "", row] as const] : [])),
   );
+  for (const { name, command, passed, of, minutes } of results) {
+    rows.set(name, `| ${name} | \`${command}\` | ${passed} of ${of} | ${minutes.toFixed(1)} | ${commit}, ${date} |`);
+  }
   const failures = results.flatMap((result) => result.failures.map((failure) => `- ${failure.replaceAll("\n", " ")}`));
-  const scaled = scale === 1 ? "" : ` (at ${scale} of the full counts)`;
+  const kept = section
+    .split("\n")
+    .filter((line) => line.startsWith("- ") && !results.some(({ name }) => line.includes(name)));
+  const trouble = [...kept, ...failures];
   return [
     begin,
     "",
-    `Commit ${commit}, ${new Date().toISOString().slice(0, 10)}: \`npm run campaign\`${scaled}.`,
+    "| line | first command | held | minutes | commit |",
+    "|---|---|---|---|---|",
+    ...rows.values(),
     "",
-    "| line | first command | held | minutes |",
-    "|---|---|---|---|",
-    ...rows,
-    "",
-    ...(failures.length === 0 ? [] : ["Did not hold:", "", ...failures, ""]),
+    ...(trouble.length === 0 ? [] : ["Did not hold:", "", ...trouble, ""]),
     end,
   ].join("\n");
 }
@@ -181,14 +188,15 @@ if (chosen.length === 0) {
   );
   process.exit(2);
 }
-const results: Result[] = [];
+let failed = false;
 for (const line of chosen) {
-  results.push(await runLine(line));
+  const result = await runLine(line);
+  failed ||= result.failures.length > 0;
   // After each line, so that a campaign cut short leaves what it has.
   const text = await readFile(record, "utf8");
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
   if (from < 0 || to < 0) throw new Error(`docs/track-record.md has lost its campaign markers: ${begin} ... ${end}`);
-  await writeFile(record, text.slice(0, from) + section(results) + text.slice(to + end.length));
+  await writeFile(record, text.slice(0, from) + merged(text.slice(from, to), [result]) + text.slice(to + end.length));
 }
-process.exitCode = results.every(({ failures }) => failures.length === 0) ? 0 : 1;
+process.exitCode = failed ? 1 : 0;

@@ -21,7 +21,11 @@ async function run(command: string, args: readonly string[], cwd: string): Promi
       args,
       { cwd, env: { ...process.env, CI: "true" }, maxBuffer: 1 << 26 },
       (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : 1, out: stdout, said: stdout + stderr });
+        resolve({
+          code: error === null ? 0 : typeof error.code === "number" ? error.code : 1,
+          out: stdout,
+          said: stdout + stderr,
+        });
       },
     );
   });
