@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { ResponseHeader } from "../../api/etcd/gen/rpc.ts";
 import type { Member } from "./member.ts";
 import { completed } from "./response-header.ts";
 
@@ -13,5 +14,6 @@ test("an answer keeps the revision it was applied at, whatever was written befor
 });
 
 test("an answer that apply gave no revision takes the present one", () => {
-  expect(completed(member, { header: undefined }).header?.revision).toBe(9n);
+  const answer: { header: ResponseHeader | undefined } = { header: undefined };
+  expect(completed(member, answer).header?.revision).toBe(9n);
 });
