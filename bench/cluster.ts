@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { commit } from "../cli/version.ts";
 import { UsageError } from "../harness/errors.ts";
 import type { Target } from "../harness/target.ts";
 import { openTarget } from "../harness/targets/open.ts";
@@ -65,6 +66,8 @@ const TICKS_PER_SECOND = 100;
 export async function clusterBench(words: readonly string[]): Promise<void> {
   const { options, firstWarmMs } = optionsOf(words);
   const folder = mkdtempSync(join(tmpdir(), "seatrial-bench-"));
+  const startedAt = commit();
+  const loadBefore = loadavg();
   const generator = fork(fileURLToPath(entryUrl(import.meta.url, "./load-generator")), {
     execArgv: ["--conditions=@seatrial/source"],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
@@ -99,14 +102,23 @@ export async function clusterBench(words: readonly string[]): Promise<void> {
       }
     }
     const cells = options.kinds.flatMap((kind) => options.clients.map((clients) => cellOf(stretches, kind, clients)));
-    const versions = { ours: await ours.versions(), peer: await peer.versions() };
-    process.stdout.write(`${shown(cells, ours.name, peer.name)}\n`);
-    mkdirSync(dirname(options.out), { recursive: true });
-    writeFileSync(
-      options.out,
-      `${JSON.stringify({ format: 1, at: new Date().toISOString(), host: { cpus: cpus().length, node: process.version }, options, versions: { ours: versions.ours, peer: versions.peer }, cells, stretches }, null, 2)}\n`,
-    );
-    note(`wrote ${options.out}`);
+    process.stdout.write(`${shown(cells, basename(ours.name), basename(peer.name))}\n`);
+    const { out, ...asked } = options;
+    const result = {
+      format: 1,
+      at: new Date().toISOString(),
+      commit: startedAt,
+      // What else the machine did: near its number of CPUs, only the ratios of CPU time mean much.
+      host: { cpus: cpus().length, node: process.version, loadBefore, loadAfter: loadavg() },
+      // Where a binary lies on this machine says nothing elsewhere.
+      options: { ...asked, ours: basename(options.ours), peer: basename(options.peer) },
+      versions: { ours: nameless(await ours.versions()), peer: nameless(await peer.versions()) },
+      cells,
+      stretches,
+    };
+    mkdirSync(dirname(out), { recursive: true });
+    writeFileSync(out, `${JSON.stringify(result, null, 2)}\n`);
+    note(`wrote ${out}`);
   } finally {
     generator.kill();
     rmSync(folder, { recursive: true, force: true });
@@ -154,6 +166,11 @@ function optionsOf(words: readonly string[]): { readonly options: Options; reado
       out: values.out,
     },
   };
+}
+
+/** Versions without the place of the binary. */
+function nameless(versions: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(versions).filter(([what]) => what !== "binary"));
 }
 
 function positive(flag: string, text: string): number {
@@ -256,7 +273,7 @@ function shown(cells: readonly Cell[], ours: string, peer: string): string {
     `${ours} p50/p99 ms`,
     `${peer} p50/p99 ms`,
     `cpu us/op ${ours}`,
-    `${peer}`,
+    peer,
     "ratio",
     "generator us/op",
     "errors",

@@ -84,7 +84,7 @@ function firstMessage(worker: Worker): Promise<FromWorker> {
       then();
     };
     const onMessage = (message: FromWorker) => settle(() => resolve(message));
-    const onError = (error: unknown) => settle(() => reject(error as Error));
+    const onError = (error: unknown) => settle(() => reject(error));
     const onExit = (code: number) =>
       settle(() => reject(new Error(`The proxy's thread ended with ${code} before it was ready.`)));
     worker.on("message", onMessage).on("error", onError).on("exit", onExit);

@@ -57,9 +57,8 @@ export class KvHandlers {
 }
 
 function orThrow<T extends object>(answer: T | ApplyError): T {
-  if ("code" in answer && "message" in answer)
-    throw new RpcError((answer as ApplyError).code, (answer as ApplyError).message);
-  return answer as T;
+  if ("code" in answer && "message" in answer) throw new RpcError(answer.code, answer.message);
+  return answer;
 }
 
 type MessageOf<K extends Response["kind"]> = Extract<
