@@ -29,8 +29,7 @@ function handTurned() {
   };
 }
 
-const write = (key: string, value: Uint8Array) =>
-  ({ op: "put", bucket: "key", key: Buffer.from(key), value }) as const;
+const write = (key: string, value: Uint8Array) => ({ op: "put", bucket: "key", key: Buffer.from(key), value }) as const;
 
 test("commits gather, and one wait serves them all", async () => {
   const { clock, sleeps } = handTurned();
