@@ -1,5 +1,5 @@
 import { kv } from "../../api/etcd/services.ts";
-import { PutResponse, RangeRequest, RangeResponse, WatchResponse } from "../../api/etcd/gen/rpc.ts";
+import { PutRequest, PutResponse, RangeRequest, RangeResponse, WatchResponse } from "../../api/etcd/gen/rpc.ts";
 
 /** What a go-between does to the calls that pass. Absent parts pass everything on. */
 export interface Tampering {
@@ -23,11 +23,11 @@ export function tampering(lie: Lie, told: () => void): Tampering {
 }
 
 /** The clients are at work after so many true answers. */
-const TRUTHS = 10;
+const TRUTHS = 5;
 /** From then on one of so many answers is a lie... */
-const ONE_IN = 3;
+const ONE_IN = 2;
 /** ...but not for ever: the last reads of a trial find the store as it is, and none waits for what will never come. */
-const MOST_LIES = 5;
+const MOST_LIES = 4;
 
 /** Tells of each call in turn whether it is to be lied to. */
 function moments(): () => boolean {
@@ -43,7 +43,7 @@ function dropsPuts(told: () => void): Tampering {
   return {
     async unary(path, request, pass) {
       if (path !== kv.put.path) return pass(request);
-      if (last?.header !== undefined && lieNow()) {
+      if (last?.header !== undefined && !isLastMark(request) && lieNow()) {
         told();
         return PutResponse.encode({
           ...last,
@@ -57,6 +57,11 @@ function dropsPuts(told: () => void): Tampering {
   };
 }
 
+/** The put that the last reads of the watches wait for: without it each would wait in vain for seconds. */
+function isLastMark(request: Uint8Array): boolean {
+  return Buffer.from(PutRequest.decode(request).key).toString().endsWith("/end");
+}
+
 /** How many revisions back a read is set. */
 const BACK = 40n;
 
@@ -68,10 +73,9 @@ function readsThePast(told: () => void): Tampering {
       if (path !== kv.range.path) return pass(request);
       const asked = RangeRequest.decode(request);
       const answer = await pass(request);
-      if (asked.revision !== 0n || asked.serializable || !lieNow()) return answer;
       const truth = RangeResponse.decode(answer);
       const revision = (truth.header?.revision ?? 0n) - BACK;
-      if (revision <= 0n) return answer;
+      if (asked.revision !== 0n || asked.serializable || revision <= 0n || !lieNow()) return answer;
       const past = RangeResponse.decode(await pass(RangeRequest.encode({ ...asked, revision }).finish()));
       const lie = RangeResponse.encode({ ...past, header: truth.header }).finish();
       // Where nothing changed since, the past is the truth.
@@ -81,13 +85,16 @@ function readsThePast(told: () => void): Tampering {
   };
 }
 
-/** An answer of a watch is swallowed, events and all. */
+/** No revision of a trial's writers changes more keys: what has more events is the past, read at once. */
+const MOST_EVENTS_OF_NOW = 2;
+
+/** An answer of a watch is swallowed, events and all. Not one that tells the past: the last reads would wait for it. */
 function swallowsEvents(told: () => void): Tampering {
   const lieNow = moments();
   return {
     watched(answer) {
       const { events } = WatchResponse.decode(answer);
-      if (events.length === 0 || !lieNow()) return answer;
+      if (events.length === 0 || events.length > MOST_EVENTS_OF_NOW || !lieNow()) return answer;
       told();
       return undefined;
     },
