@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 const conditions = ["@seatrial/source", "node", "import", "module", "default"];
 const node = { environment: "node" as const, execArgv: ["--conditions=@seatrial/source"] };
 
-function project(name: string, include: string[], options: { timeoutMs: number; exclude?: string[]; oneAtATime?: boolean }) {
+function project(name: string, include: string[], options: { timeoutMs: number; exclude?: string[] }) {
   return {
     ssr: { resolve: { conditions, externalConditions: conditions } },
     resolve: { conditions },
@@ -14,7 +14,6 @@ function project(name: string, include: string[], options: { timeoutMs: number; 
       exclude: ["**/node_modules/**", "**/dist/**", ...(options.exclude ?? [])],
       testTimeout: options.timeoutMs,
       hookTimeout: options.timeoutMs,
-      fileParallelism: options.oneAtATime !== true,
     },
   };
 }
@@ -23,11 +22,16 @@ function project(name: string, include: string[], options: { timeoutMs: number; 
 export default defineConfig({
   test: {
     reporters: ["default", "./tools/skip-reporter.ts"],
+    // Two clusters at once keep two cores busy without starving each other's elections.
+    maxWorkers: 2,
     projects: [
-      project("unit", ["**/*.test.ts"], { timeoutMs: 30_000, exclude: ["**/*.contract.test.ts", "**/*.integration.test.ts", "**/*.real.test.ts"] }),
+      project("unit", ["**/*.test.ts"], {
+        timeoutMs: 30_000,
+        exclude: ["**/*.contract.test.ts", "**/*.integration.test.ts", "**/*.real.test.ts"],
+      }),
       project("contract", ["**/*.contract.test.ts"], { timeoutMs: 60_000 }),
-      project("integration", ["**/*.integration.test.ts"], { timeoutMs: 120_000, oneAtATime: true }),
-      project("real", ["**/*.real.test.ts"], { timeoutMs: 180_000, oneAtATime: true }),
+      project("integration", ["**/*.integration.test.ts"], { timeoutMs: 120_000 }),
+      project("real", ["**/*.real.test.ts"], { timeoutMs: 180_000 }),
     ],
   },
 });
