@@ -68,9 +68,9 @@ export class Unrest {
     this.later(5, "who leads?", () => {
       const leader = this.cluster.members.find(({ running }) => running?.isLeader === true);
       if (leader === undefined) return this.huntLeaders(random);
-      this.later(random.below(random.below(2) === 0 ? 30 : 400), `${leader.name} is struck`, () => {
+      this.later(random.below(random.below(2) === 0 ? 20 : 150), `${leader.name} is struck`, () => {
         void this.losePower(leader);
-        this.later(10 + random.below(400), `the power of ${leader.name} is back`, () => {
+        this.later(5 + random.below(200), `the power of ${leader.name} is back`, () => {
           if (!leader.alive) void leader.start();
         });
         this.huntLeaders(random);
