@@ -45,12 +45,14 @@ export class Unrest {
   /** Power losses of a random one, two or all, again and again, each with a restart soon after; often while disks are slow. */
   storm(random: Random, pauseMs = random.below(100)): void {
     this.later(pauseMs, "the storm goes on", () => {
+      // A cluster that acknowledges nothing has nothing to lose.
+      if (this.cluster.leader === undefined && this.#powerLosses > 0) return this.storm(random, 20 + random.below(100));
       const members = this.cluster.members.filter((member) => member.alive);
-      const hit = random.below(3) === 0 ? members : shuffled(random, members).slice(0, 1 + random.below(2));
-      const slowMs = random.below(2) === 0 ? 0 : 20 + random.below(300);
+      const hit = random.below(2) === 0 ? members : shuffled(random, members).slice(0, 1 + random.below(2));
+      const slowMs = random.below(3) === 0 ? 0 : 30 + random.below(200);
       const slow = slowMs === 0 ? [] : members.map((member) => member.disk.inject({ operations: ["datasync"], delayMs: slowMs }));
       this.#underway.push(...slow);
-      this.later(slowMs === 0 ? 0 : random.below(slowMs), "the power goes", () => {
+      this.later(slowMs === 0 ? 0 : slowMs / 2 + random.below(slowMs), "the power goes", () => {
         for (const one of slow) one[Symbol.dispose]();
         for (const member of hit) {
           void this.losePower(member);
@@ -60,6 +62,7 @@ export class Unrest {
         }
         this.storm(random, 80 + random.below(600));
       });
+      return undefined;
     });
   }
 
