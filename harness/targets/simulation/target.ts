@@ -22,6 +22,9 @@ export interface SimulationOptions {
   readonly keepTrace?: boolean;
 }
 
+/** The bugs that may be put into every member. */
+export const plantNames: readonly string[] = plants.map(({ name }) => name);
+
 /** How long the members may take, after the last read, to have applied the same entries. */
 const LEVEL_WITHIN_MS = 20_000;
 
@@ -42,8 +45,7 @@ export class SimulationTarget implements Target {
   constructor(options: SimulationOptions) {
     const plant = plants.find((one) => one.name === options.plant);
     if (options.plant !== undefined && plant === undefined) {
-      const known = plants.map((one) => one.name).join(", ");
-      throw new UsageError(`there is no planted bug '${options.plant}'; there is ${known}.`);
+      throw new UsageError(`there is no planted bug '${options.plant}'; there is ${plantNames.join(", ")}.`);
     }
     this.#plant = options.plant;
     this.#world = new World(options.seed, { keepTrace: options.keepTrace ?? false });
