@@ -28,7 +28,18 @@ test("a seed has one trace hash, in the run directory too, and replay has it aga
 
 test("a planted bug is a violation, and the command that shows it again names it", () => {
   const caught = seatrial(
-    "run", "etcd/watch", "--target", "simulation", "--duration", "6s", "--faults", "power-loss", "--seed", "4", "--plant", "skipped-event",
+    "run",
+    "etcd/watch",
+    "--target",
+    "simulation",
+    "--duration",
+    "6s",
+    "--faults",
+    "power-loss",
+    "--seed",
+    "4",
+    "--plant",
+    "skipped-event",
   );
   expect(caught.code, caught.said).toBe(1);
   expect(caught.said).toMatch(/--target simulation .*--seed 4 .*--plant skipped-event/);

@@ -12,7 +12,11 @@ export interface ClientLinkShape {
   readonly lostAnswerPermille: number;
 }
 
-export const CALM_CLIENT_LINK: ClientLinkShape = { delayMs: [0.05, 0.5], lostRequestPermille: 0, lostAnswerPermille: 0 };
+export const CALM_CLIENT_LINK: ClientLinkShape = {
+  delayMs: [0.05, 0.5],
+  lostRequestPermille: 0,
+  lostAnswerPermille: 0,
+};
 
 /** The call ended without an answer of the member's services. `code` is a gRPC code name. */
 export class ClientLinkError extends Error {
@@ -115,7 +119,8 @@ export class ClientLinks {
         await life.later(this.#delay(), `ends ${method}`, () => answer.resolve());
       };
       carry().catch((error: unknown) => {
-        if (life.alive) this.#world.after(this.#delay(), `${life.label} fails ${method}`, () => answer.reject(error as Error), life);
+        if (life.alive)
+          this.#world.after(this.#delay(), `${life.label} fails ${method}`, () => answer.reject(error as Error), life);
       });
     }).then(
       () => finish({}),
@@ -147,7 +152,11 @@ export class ClientLinks {
   }
 
   /** There and back; broken by the end of the member's life, and left by the caller's signal. */
-  #call<T>(method: string, signal: AbortSignal, serve: (services: DirectServices, life: Life, answer: Answer<T>) => void): Promise<T> {
+  #call<T>(
+    method: string,
+    signal: AbortSignal,
+    serve: (services: DirectServices, life: Life, answer: Answer<T>) => void,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let settled = false;
       const timers: Timer[] = [];
@@ -161,9 +170,14 @@ export class ClientLinks {
         signal.removeEventListener("abort", onAbort);
         settle();
       };
-      const onAbort = (): void => finish(() => reject(new ClientLinkError("CANCELLED", `the client left ${method}`, arrived)));
+      const onAbort = (): void =>
+        finish(() => reject(new ClientLinkError("CANCELLED", `the client left ${method}`, arrived)));
       const fail = (why: string, connected: boolean): void => {
-        timers.push(this.#world.after(this.#delay(), `client of ${this.#served().name}: ${why}`, () => finish(() => reject(new ClientLinkError("UNAVAILABLE", why, connected)))));
+        timers.push(
+          this.#world.after(this.#delay(), `client of ${this.#served().name}: ${why}`, () =>
+            finish(() => reject(new ClientLinkError("UNAVAILABLE", why, connected))),
+          ),
+        );
       };
       if (signal.aborted) return onAbort();
       signal.addEventListener("abort", onAbort, { once: true });
@@ -195,5 +209,6 @@ export class ClientLinks {
 /** One message, and then an open stream until the client leaves. */
 async function* only(request: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> {
   yield new Uint8Array(request);
-  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  if (!signal.aborted)
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

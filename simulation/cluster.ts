@@ -30,7 +30,9 @@ export class SimulatedCluster {
     const say = (violation: string): void => this.say(violation);
     const nameOf = (id: NodeId): string => names[Number(id) - 1] ?? String(id);
     const witness = new RaftWitness(nameOf, say);
-    this.members = names.map((name) => new SimulatedMember({ world, network: this.network, names, name, plant: options.plant, witness, say }));
+    this.members = names.map(
+      (name) => new SimulatedMember({ world, network: this.network, names, name, plant: options.plant, witness, say }),
+    );
   }
 
   /** What was seen not to hold, with its time, oldest first. */
@@ -45,14 +47,17 @@ export class SimulatedCluster {
 
   member(name: string): SimulatedMember {
     const member = this.members.find((one) => one.name === name);
-    if (member === undefined) throw new Error(`there is no member ${name}; there is ${this.members.map((one) => one.name).join(", ")}`);
+    if (member === undefined)
+      throw new Error(`there is no member ${name}; there is ${this.members.map((one) => one.name).join(", ")}`);
     return member;
   }
 
   /** The leader that a majority of the members follows, itself one of them. */
   get leader(): SimulatedMember | undefined {
     return this.members.find((one) => {
-      const followers = this.members.filter((other) => other.running?.leader === one.id && other.running.term === one.running?.term);
+      const followers = this.members.filter(
+        (other) => other.running?.leader === one.id && other.running.term === one.running?.term,
+      );
       return one.running?.isLeader === true && 2 * followers.length > this.members.length;
     });
   }
@@ -70,7 +75,11 @@ export class SimulatedCluster {
 
   /** True once every member has applied the same entries. */
   get level(): boolean {
-    const applied = new Set(this.members.map(({ running }) => (running === undefined || running.installing ? undefined : running.machine.appliedIndex)));
+    const applied = new Set(
+      this.members.map(({ running }) =>
+        running === undefined || running.installing ? undefined : running.machine.appliedIndex,
+      ),
+    );
     return applied.size === 1 && !applied.has(undefined);
   }
 
@@ -80,12 +89,17 @@ export class SimulatedCluster {
       if (running === undefined || running.installing) return `${name}: nothing to compare`;
       const { mvcc } = running.machine;
       const { hash, compactRevision } = mvcc.hashKv(0);
-      return { name, text: `revision ${mvcc.currentRevision}, compacted at ${compactRevision}, HashKV ${hash.toString(16)}` };
+      return {
+        name,
+        text: `revision ${mvcc.currentRevision}, compacted at ${compactRevision}, HashKV ${hash.toString(16)}`,
+      };
     });
     const texts = contents.map((one) => (typeof one === "string" ? one : one.text));
     this.world.trace(`contents ${texts.join("; ")}`);
     if (new Set(texts).size > 1) {
-      this.say(`members that have applied the same entries differ: ${contents.map((one) => (typeof one === "string" ? one : `${one.name} is at ${one.text}`)).join("; ")}`);
+      this.say(
+        `members that have applied the same entries differ: ${contents.map((one) => (typeof one === "string" ? one : `${one.name} is at ${one.text}`)).join("; ")}`,
+      );
     }
   }
 

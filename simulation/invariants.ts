@@ -59,6 +59,7 @@ export class RaftWitness {
   #leads(id: NodeId, term: number): void {
     const known = this.#leaders.get(term);
     if (known === undefined) this.#leaders.set(term, id);
-    else if (known !== id) this.#say(`election safety: ${this.#nameOf(known)} and ${this.#nameOf(id)} both lead in term ${term}`);
+    else if (known !== id)
+      this.#say(`election safety: ${this.#nameOf(known)} and ${this.#nameOf(id)} both lead in term ${term}`);
   }
 }

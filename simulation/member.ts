@@ -59,7 +59,12 @@ export class SimulatedMember {
     this.id = BigInt(parts.names.indexOf(parts.name) + 1) as NodeId;
     this.disk = new SimulatedDisk(parts.world, parts.name);
     this.#backend = new SimulatedBackend(parts.world, parts.name);
-    this.clients = new ClientLinks(parts.world, parts.name, () => ({ name: this.name, shape: this.clientShape, life: this.#life, services: this.#services }));
+    this.clients = new ClientLinks(parts.world, parts.name, () => ({
+      name: this.name,
+      shape: this.clientShape,
+      life: this.#life,
+      services: this.#services,
+    }));
   }
 
   /** The store's member while it runs. */
@@ -92,7 +97,8 @@ export class SimulatedMember {
       backend: plant?.backend?.(backend) ?? backend,
       network: network.join(this.id, life),
       random: world.random.fork(`member ${life.label}`),
-      log: (level, message, fields) => world.trace(`${life.label} ${level} ${message}${fields === undefined ? "" : ` ${JSON.stringify(fields)}`}`),
+      log: (level, message, fields) =>
+        world.trace(`${life.label} ${level} ${message}${fields === undefined ? "" : ` ${JSON.stringify(fields)}`}`),
       makeRaft: (config) => witness.watch(config, makeRaft(config)),
       ...(plant?.makeStateMachine === undefined ? {} : { makeStateMachine: plant.makeStateMachine }),
     });
@@ -138,11 +144,21 @@ export class SimulatedMember {
   }
 
   #config(): MemberConfig {
-    const members = this.#parts.names.map(
-      (name, i): MemberSpec => ({ id: BigInt(i + 1) as NodeId, name, peerUrls: [`http://${name}:2380`], clientUrls: [`http://${name}:2379`] }),
-    );
+    const members = this.#parts.names.map((name, i): MemberSpec => ({
+      id: BigInt(i + 1) as NodeId,
+      name,
+      peerUrls: [`http://${name}:2380`],
+      clientUrls: [`http://${name}:2379`],
+    }));
     const rules = this.#parts.plant?.rules;
-    return { ...SHAPE, self: this.id, clusterId: 0x5ea7n, members, dataDir: `/${this.name}`, ...(rules === undefined ? {} : { rules: { ...pureRules, ...rules } }) };
+    return {
+      ...SHAPE,
+      self: this.id,
+      clusterId: 0x5ea7n,
+      members,
+      dataDir: `/${this.name}`,
+      ...(rules === undefined ? {} : { rules: { ...pureRules, ...rules } }),
+    };
   }
 }
 

@@ -9,4 +9,13 @@ import { skipReadIndex } from "./skip-read-index.ts";
 import { skippedEvent } from "./skipped-event.ts";
 
 /** Every planted bug, by name. */
-export const plants: readonly Plant[] = [ackBeforeFsync, noFsync, oldVotes, skipReadIndex, joinedRound, lostAppliedIndex, earlyCommit, skippedEvent];
+export const plants: readonly Plant[] = [
+  ackBeforeFsync,
+  noFsync,
+  oldVotes,
+  skipReadIndex,
+  joinedRound,
+  lostAppliedIndex,
+  earlyCommit,
+  skippedEvent,
+];

@@ -19,8 +19,17 @@ export const skipReadIndex: Plant = {
           if (waiting.length === 0) return ready;
           const readStates = waiting;
           waiting = [];
-          return { ...(ready ?? { entries: [], messages: [], afterPersist: [], committed: [], mustSync: false }), readStates };
+          return {
+            ...(ready ?? { entries: [], messages: [], afterPersist: [], committed: [], mustSync: false }),
+            readStates,
+          };
         },
       };
     }),
 };
+
+/*
+ * Caught by seed 1 (leader-loss):
+ *   "operation 657 was invoked after operation 656 had returned at revision 281, yet it was answered from revision 280"
+ *   Operation 656 wrote through one member; 657 read through another, which had not heard of that commit and asked nobody.
+ */

@@ -10,9 +10,13 @@ const DURATION_MS = 5_000;
 async function hashElsewhere(seed: number): Promise<string> {
   const program = `const { trySeed } = await import(${JSON.stringify(new URL("./try-seed.ts", import.meta.url).href)});
     process.stdout.write((await trySeed({ seed: ${seed}, durationMs: ${DURATION_MS}, faults: ["power-storm"] })).traceHash);`;
-  const { stdout } = await promisify(execFile)(process.execPath, ["--conditions=@seatrial/source", "--input-type=module", "-e", program], {
-    cwd: fileURLToPath(new URL("../..", import.meta.url)),
-  });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--conditions=@seatrial/source", "--input-type=module", "-e", program],
+    {
+      cwd: fileURLToPath(new URL("../..", import.meta.url)),
+    },
+  );
   return stdout;
 }
 
@@ -22,5 +26,7 @@ test("one seed is one run: in this process, again, and in another", async () => 
   expect(again.traceHash).toBe(first.traceHash);
   expect(again.history).toBe(first.history);
   expect(await hashElsewhere(7)).toBe(first.traceHash);
-  expect((await trySeed({ seed: 8, durationMs: DURATION_MS, faults: ["power-storm"] })).traceHash).not.toBe(first.traceHash);
+  expect((await trySeed({ seed: 8, durationMs: DURATION_MS, faults: ["power-storm"] })).traceHash).not.toBe(
+    first.traceHash,
+  );
 });

@@ -20,7 +20,8 @@ else {
   process.stdout.write(`seed ${caught.seed}: ${caught.verdict.summary}\n`);
   for (const { verdicts } of caught.verdict.suites) {
     for (const { checker, valid, findings } of verdicts) {
-      if (valid === false) for (const { kind, message } of findings) process.stdout.write(`  ${checker}, ${kind}: ${message}\n`);
+      if (valid === false)
+        for (const { kind, message } of findings) process.stdout.write(`  ${checker}, ${kind}: ${message}\n`);
     }
   }
 }

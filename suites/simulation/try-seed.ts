@@ -59,10 +59,18 @@ export function faultsOf(seed: number): readonly Fault[] {
 /** One whole trial in the simulation, without files: `seatrial run --target simulation --seed N --duration 20s` does the same on disk. */
 export async function trySeed(options: SeedTrial): Promise<SeedResult> {
   const { seed, plant } = options;
-  const faults = options.faults === undefined ? faultsOf(seed) : simulatedFaults.filter(({ name }) => options.faults?.includes(name));
+  const faults =
+    options.faults === undefined
+      ? faultsOf(seed)
+      : simulatedFaults.filter(({ name }) => options.faults?.includes(name));
   const durationMs = options.durationMs ?? HUNT_DURATION_MS;
   const suites = options.suites ?? suitesOf(seed);
-  const target = new SimulationTarget({ seed, nodes: 3, keepTrace: options.keepTrace ?? false, ...(plant === undefined ? {} : { plant }) });
+  const target = new SimulationTarget({
+    seed,
+    nodes: 3,
+    keepTrace: options.keepTrace ?? false,
+    ...(plant === undefined ? {} : { plant }),
+  });
   const files = new Map<string, string[]>();
   const linesOf = (name: string): string[] => {
     const lines = files.get(name) ?? [];
@@ -71,13 +79,22 @@ export async function trySeed(options: SeedTrial): Promise<SeedResult> {
   };
   const judge = async (asked: readonly Suite[]) => {
     const history = parseHistoryLines(linesOf("history.jsonl").map((line) => line.trimEnd()));
-    return Promise.all(asked.map(async (suite) => suiteVerdict(suite, await suite.check(history, { timeLimitMs: options.timeLimitMs ?? 60_000 }))));
+    return Promise.all(
+      asked.map(async (suite) =>
+        suiteVerdict(suite, await suite.check(history, { timeLimitMs: options.timeLimitMs ?? 60_000 })),
+      ),
+    );
   };
   const verdict = await runSimulated({
     target,
     suites,
     faults,
-    schedule: planSchedule(seed, faults, target.nodes.map(({ name }) => name), durationMs),
+    schedule: planSchedule(
+      seed,
+      faults,
+      target.nodes.map(({ name }) => name),
+      durationMs,
+    ),
     seed,
     durationMs,
     directory: {

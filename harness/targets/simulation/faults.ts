@@ -37,7 +37,11 @@ function simulated(deed: Deed): Fault<Plan, Resolved, Json> {
     summary: deed.summary,
     envelope: "within",
     needs: ["simulation"],
-    plan: (random, nodes) => ({ leaderFirst: random.below(3) > 0, order: shuffled(random, nodes), draw: random.uint32() }),
+    plan: (random, nodes) => ({
+      leaderFirst: random.below(3) > 0,
+      order: shuffled(random, nodes),
+      draw: random.uint32(),
+    }),
     resolve({ leaderFirst, order, draw }, view: ClusterView) {
       const first = (leaderFirst ? view.leader : undefined) ?? order[0] ?? "n1";
       return { first, others: order.filter((name) => name !== first), draw };
@@ -47,12 +51,21 @@ function simulated(deed: Deed): Fault<Plan, Resolved, Json> {
     async inject({ target }, { first, others, draw }) {
       const { unrest } = simulationOf(target);
       unrest.begin();
-      deed.begin(unrest, unrest.cluster.member(first), others.map((name) => unrest.cluster.member(name)), seededRandom(draw));
+      deed.begin(
+        unrest,
+        unrest.cluster.member(first),
+        others.map((name) => unrest.cluster.member(name)),
+        seededRandom(draw),
+      );
     },
     async probe({ target }, { first, others }, phase: Phase) {
       const { unrest } = simulationOf(target);
       if (phase !== "during") return calm(unrest);
-      return deed.shows(unrest, unrest.cluster.member(first), others.map((name) => unrest.cluster.member(name)));
+      return deed.shows(
+        unrest,
+        unrest.cluster.member(first),
+        others.map((name) => unrest.cluster.member(name)),
+      );
     },
     async heal(_undo, target) {
       // The world is gone with the harness that made it.
@@ -72,14 +85,22 @@ function reading(holds: boolean, text: string): ProbeReading {
 
 function calm({ cluster }: Unrest): ProbeReading {
   const down = cluster.members.filter((member) => !member.alive);
-  if (down.length > 0) return reading(false, `${down.map(({ name }) => name).join(", ")} ${down.length === 1 ? "is" : "are"} down`);
+  if (down.length > 0)
+    return reading(false, `${down.map(({ name }) => name).join(", ")} ${down.length === 1 ? "is" : "are"} down`);
   const { sent, lost } = between(cluster.members, cluster.members, cluster.network);
   const leader = cluster.leader;
   if (leader === undefined) return reading(false, "no leader is followed by a majority");
-  return reading(lost === 0, `all ${cluster.members.length} members run, ${leader.name} leads, ${lost} of ${sent} messages between them were lost`);
+  return reading(
+    lost === 0,
+    `all ${cluster.members.length} members run, ${leader.name} leads, ${lost} of ${sent} messages between them were lost`,
+  );
 }
 
-function between(from: readonly SimulatedMember[], to: readonly SimulatedMember[], network: Unrest["cluster"]["network"]): { sent: number; lost: number; slowestMs: number } {
+function between(
+  from: readonly SimulatedMember[],
+  to: readonly SimulatedMember[],
+  network: Unrest["cluster"]["network"],
+): { sent: number; lost: number; slowestMs: number } {
   const sum = { sent: 0, lost: 0, slowestMs: 0 };
   for (const a of from) {
     for (const b of to) {
@@ -100,7 +121,13 @@ const powerLoss = simulated({
   summary: "a member loses power and with it what it did not sync; it is started again at heal",
   on: onFirst,
   begin: (unrest, first) => void unrest.losePower(first),
-  shows: (_unrest, first) => reading(!first.alive, first.alive ? `${first.name} runs` : `life ${first.lives} of ${first.name} is over, its unsynced writes are at the mercy of the seed`),
+  shows: (_unrest, first) =>
+    reading(
+      !first.alive,
+      first.alive
+        ? `${first.name} runs`
+        : `life ${first.lives} of ${first.name} is over, its unsynced writes are at the mercy of the seed`,
+    ),
 });
 
 const powerStorm = simulated({
@@ -113,13 +140,15 @@ const powerStorm = simulated({
 
 const leaderLoss = simulated({
   name: "leader-loss",
-  summary: "whoever leads loses power soon after its election, again and again, while messages are late and those of one member very late",
+  summary:
+    "whoever leads loses power soon after its election, again and again, while messages are late and those of one member very late",
   on: onAll,
   begin(unrest, first, others, random) {
     const { network } = unrest.cluster;
     const all = [first, ...others];
     for (const a of all) {
-      for (const b of all) if (a !== b) network.shape(a.id, b.id, { delayMs: [0.1, [1, 5, 20, 80][random.below(4)] ?? 1] });
+      for (const b of all)
+        if (a !== b) network.shape(a.id, b.id, { delayMs: [0.1, [1, 5, 20, 80][random.below(4)] ?? 1] });
     }
     unrest.huntLeaders(random);
     if (random.below(3) === 0) return;
@@ -139,8 +168,13 @@ const partition = simulated({
   name: "partition",
   summary: "a member is cut off from all others, both ways; clients still reach it",
   on: onFirst,
-  begin: ({ cluster }, first, others) => cluster.network.partition([first.id], others.map(({ id }) => id)),
-  shows: ({ cluster }, first, others) => allLost(between([first], others, cluster.network), between(others, [first], cluster.network), first.name),
+  begin: ({ cluster }, first, others) =>
+    cluster.network.partition(
+      [first.id],
+      others.map(({ id }) => id),
+    ),
+  shows: ({ cluster }, first, others) =>
+    allLost(between([first], others, cluster.network), between(others, [first], cluster.network), first.name),
 });
 
 const oneWay = simulated({
@@ -155,7 +189,10 @@ const oneWay = simulated({
     const out = between([first], others, cluster.network);
     const into = between(others, [first], cluster.network);
     const [cut, open] = out.lost > 0 ? [out, into] : [into, out];
-    return reading(cut.lost > 0 && cut.lost === cut.sent && open.lost === 0, `${first.name}: ${cut.lost} of ${cut.sent} messages ${cut === out ? "from" : "to"} it were lost, ${open.lost} of ${open.sent} the other way`);
+    return reading(
+      cut.lost > 0 && cut.lost === cut.sent && open.lost === 0,
+      `${first.name}: ${cut.lost} of ${cut.sent} messages ${cut === out ? "from" : "to"} it were lost, ${open.lost} of ${open.sent} the other way`,
+    );
   },
 });
 
@@ -175,7 +212,10 @@ const flaky = simulated({
   },
   shows({ cluster }) {
     const { sent, lost, slowestMs } = between(cluster.members, cluster.members, cluster.network);
-    return reading(lost > 0 || slowestMs > 5, `${lost} of ${sent} messages were lost, the slowest of the others took ${Math.round(slowestMs)} ms`);
+    return reading(
+      lost > 0 || slowestMs > 5,
+      `${lost} of ${sent} messages were lost, the slowest of the others took ${Math.round(slowestMs)} ms`,
+    );
   },
 });
 
@@ -186,7 +226,9 @@ const slowLinks = simulated({
   begin({ cluster }, first, others, random) {
     const mostMs = 200 + random.below(500);
     const leastMs = random.below(mostMs / 2);
-    for (const a of [first, ...others]) for (const b of [first, ...others]) if (a !== b) cluster.network.shape(a.id, b.id, { delayMs: [leastMs, mostMs] });
+    for (const a of [first, ...others])
+      for (const b of [first, ...others])
+        if (a !== b) cluster.network.shape(a.id, b.id, { delayMs: [leastMs, mostMs] });
   },
   shows({ cluster }) {
     const { slowestMs } = between(cluster.members, cluster.members, cluster.network);
@@ -196,7 +238,8 @@ const slowLinks = simulated({
 
 const lateAnswers = simulated({
   name: "late-answers",
-  summary: "what is sent to a member comes later and later; then nobody hears that member any more, while old answers still reach it",
+  summary:
+    "what is sent to a member comes later and later; then nobody hears that member any more, while old answers still reach it",
   on: onFirst,
   begin(unrest, first, others, random) {
     const { network } = unrest.cluster;
@@ -213,7 +256,10 @@ const lateAnswers = simulated({
   },
   shows({ cluster }, first, others) {
     const { slowestMs } = between(others, [first], cluster.network);
-    return reading(slowestMs > 200, `messages to ${first.name} take up to ${Math.round(slowestMs)} ms, ${between([first], others, cluster.network).lost} from it were lost`);
+    return reading(
+      slowestMs > 200,
+      `messages to ${first.name} take up to ${Math.round(slowestMs)} ms, ${between([first], others, cluster.network).lost} from it were lost`,
+    );
   },
 });
 
@@ -227,7 +273,11 @@ const slowDisks = simulated({
       unrest.stall(member, { operations: ["datasync"], delayMs: member === first ? Math.max(100, delayMs) : delayMs });
     }
   },
-  shows: (_unrest, first) => reading(first.disk.slowestSyncMs >= 100, `the slowest datasync on ${first.name} is to take ${Math.round(first.disk.slowestSyncMs)} ms`),
+  shows: (_unrest, first) =>
+    reading(
+      first.disk.slowestSyncMs >= 100,
+      `the slowest datasync on ${first.name} is to take ${Math.round(first.disk.slowestSyncMs)} ms`,
+    ),
 });
 
 const clientLinks = simulated({
@@ -237,22 +287,44 @@ const clientLinks = simulated({
   begin({ cluster }, first, others, random) {
     for (const member of [first, ...others]) {
       member.clients.countAnew();
-      member.clientShape = { delayMs: [0.05, 5 + random.below(150)], lostRequestPermille: random.below(80), lostAnswerPermille: 20 + random.below(80) };
+      member.clientShape = {
+        delayMs: [0.05, 5 + random.below(150)],
+        lostRequestPermille: random.below(80),
+        lostAnswerPermille: 20 + random.below(80),
+      };
     }
     cluster.world.trace("client links are bad");
   },
   shows({ cluster }) {
     const lost = cluster.members.reduce((sum, { clients }) => sum + clients.lost, 0);
     const slowestMs = Math.max(...cluster.members.map(({ clients }) => clients.slowestMs));
-    return reading(lost > 0 || slowestMs > 2, `${lost} requests or answers of clients were lost, others took up to ${Math.round(slowestMs)} ms`);
+    return reading(
+      lost > 0 || slowestMs > 2,
+      `${lost} requests or answers of clients were lost, others took up to ${Math.round(slowestMs)} ms`,
+    );
   },
 });
 
-function allLost(one: { sent: number; lost: number }, other: { sent: number; lost: number }, name: string): ProbeReading {
+function allLost(
+  one: { sent: number; lost: number },
+  other: { sent: number; lost: number },
+  name: string,
+): ProbeReading {
   const sent = one.sent + other.sent;
   const lost = one.lost + other.lost;
   return reading(sent > 0 && lost === sent, `${lost} of ${sent} messages from and to ${name} were lost`);
 }
 
 /** Every fault of the simulation, in the order that people see them. */
-export const simulatedFaults: readonly Fault[] = [powerLoss, powerStorm, leaderLoss, partition, oneWay, lateAnswers, slowLinks, flaky, slowDisks, clientLinks];
+export const simulatedFaults: readonly Fault[] = [
+  powerLoss,
+  powerStorm,
+  leaderLoss,
+  partition,
+  oneWay,
+  lateAnswers,
+  slowLinks,
+  flaky,
+  slowDisks,
+  clientLinks,
+];

@@ -4,7 +4,9 @@ import type { Target } from "../../target.ts";
 import { SimulationTarget } from "./target.ts";
 
 /** A trial's parts without those that the world provides. */
-export type SimulatedParts = Omit<TrialParts, "target" | "clock" | "journal" | "connect" | "initial" | "traceHash"> & { readonly target: Target };
+export type SimulatedParts = Omit<TrialParts, "target" | "clock" | "journal" | "connect" | "initial" | "traceHash"> & {
+  readonly target: Target;
+};
 
 /** The ordinary trial in simulated time. Nothing outlives this process, so there is nothing to journal; the judging is in real time again. */
 export function runSimulated(parts: SimulatedParts): Promise<RunVerdict> {

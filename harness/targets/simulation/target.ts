@@ -122,7 +122,10 @@ export class SimulationTarget implements Target {
   }
 
   async versions(): Promise<Readonly<Record<string, string>>> {
-    return { simulation: "the reference store of this checkout", ...(this.#plant === undefined ? {} : { "planted bug": this.#plant }) };
+    return {
+      simulation: "the reference store of this checkout",
+      ...(this.#plant === undefined ? {} : { "planted bug": this.#plant }),
+    };
   }
 
   pid(): undefined {
@@ -142,7 +145,8 @@ export class SimulationTarget implements Target {
     const end = this.clock.now() + LEVEL_WITHIN_MS;
     while (!this.cluster.level && this.clock.now() < end) await sleepUnlessAborted(this.clock, 100, undefined);
     if (this.cluster.level) this.cluster.compare();
-    else if (this.cluster.members.every((member) => member.alive)) this.cluster.say(`the members did not come level within ${LEVEL_WITHIN_MS / 1000} s of the last read`);
+    else if (this.cluster.members.every((member) => member.alive))
+      this.cluster.say(`the members did not come level within ${LEVEL_WITHIN_MS / 1000} s of the last read`);
     this.cluster.stop();
   }
 
@@ -156,6 +160,13 @@ export class SimulationTarget implements Target {
       findings,
       stats: { events: this.#world.events },
     };
-    return suiteVerdict({ name: "simulation/members", guarantee: "One leader a term, one committed entry an index, every member starts again after any crash, and all hold the same in the end." }, [verdict]);
+    return suiteVerdict(
+      {
+        name: "simulation/members",
+        guarantee:
+          "One leader a term, one committed entry an index, every member starts again after any crash, and all hold the same in the end.",
+      },
+      [verdict],
+    );
   }
 }

@@ -50,7 +50,8 @@ export class Unrest {
       const members = this.cluster.members.filter((member) => member.alive);
       const hit = random.below(2) === 0 ? members : shuffled(random, members).slice(0, 1 + random.below(2));
       const slowMs = random.below(3) === 0 ? 0 : 30 + random.below(200);
-      const slow = slowMs === 0 ? [] : members.map((member) => member.disk.inject({ operations: ["datasync"], delayMs: slowMs }));
+      const slow =
+        slowMs === 0 ? [] : members.map((member) => member.disk.inject({ operations: ["datasync"], delayMs: slowMs }));
       this.#underway.push(...slow);
       this.later(slowMs === 0 ? 0 : slowMs / 2 + random.below(slowMs), "the power goes", () => {
         for (const one of slow) one[Symbol.dispose]();
