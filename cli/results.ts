@@ -18,10 +18,19 @@ export interface Results {
 /** What a run prints on stdout at its end: verdict, suites, faults, where the report is, and how to run it again if it failed. */
 export function resultLines({ info, injections, verdict, report }: Results): readonly string[] {
   const lines = [verdict.summary, ""];
+  const told = new Map<string, string>();
   for (const suite of verdict.suites) {
     lines.push(`${suite.suite.padEnd(12)} ${WORD.get(suite.valid)}`);
     for (const one of suite.verdicts) {
       if (one.valid === true) continue;
+      // A checker of the whole history counts for every suite: its findings are told once.
+      const same = JSON.stringify(one);
+      const before = told.get(same);
+      if (before !== undefined) {
+        lines.push(`  ${one.checker}: ${WORD.get(one.valid)}, as in ${before}`);
+        continue;
+      }
+      told.set(same, suite.suite);
       lines.push(`  ${one.checker}: ${WORD.get(one.valid)}${one.why === undefined ? "" : ` (${one.why})`}`);
       for (const finding of one.findings.slice(0, 3)) lines.push(`    ${finding.kind}: ${finding.message}`);
     }

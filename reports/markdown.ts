@@ -1,5 +1,5 @@
 import type { Artifact, Run } from "../harness/run.ts";
-import { evidenceCounts, latencyRows, microseconds, verdictWord } from "./words.ts";
+import { evidenceCounts, judgements, latencyRows, microseconds, verdictWord } from "./words.ts";
 
 /** `summary.md`: what a pull request's comment wants. */
 export function* markdown(run: Run): Iterable<Artifact> {
@@ -14,15 +14,13 @@ export function* markdown(run: Run): Iterable<Artifact> {
   if (verdict !== undefined) {
     lines.push(
       ...table(
-        ["suite", "checker", "verdict", "findings"],
-        verdict.suites.flatMap((suite) =>
-          suite.verdicts.map((checked) => [
-            suite.suite,
-            checked.checker,
-            verdictWord(checked.valid),
-            checked.findings.map((finding) => finding.message).join("; ") || (checked.why ?? ""),
-          ]),
-        ),
+        ["checker", "verdict", "counts for", "findings"],
+        judgements(run).map(({ verdict: checked, suites }) => [
+          checked.checker,
+          verdictWord(checked.valid),
+          suites.join(", "),
+          checked.findings.map((finding) => finding.message).join("; ") || (checked.why ?? ""),
+        ]),
       ),
     );
   }

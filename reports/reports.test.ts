@@ -62,3 +62,18 @@ test("an unjudged run and an empty history still make a page", () => {
   expect(page).toContain("not judged");
   expect(page).toContain("No operation was recorded.");
 });
+
+test("a checker of the whole history is shown once and names the suites it counts for", () => {
+  const { run, history } = sampleRun(false);
+  const [kv] = run.verdict?.suites ?? [];
+  if (run.verdict === undefined || kv === undefined) throw new Error("the sample has a suite");
+  const suites = [kv, { ...kv, suite: "etcd/watch" }, { ...kv, suite: "etcd/lease", verdicts: [] }];
+  const { "index.html": page = "", "summary.md": summary = "" } = artifacts({
+    run: { ...run, verdict: { ...run.verdict, suites } },
+    history,
+  });
+  const finding = kv.verdicts.flatMap(({ findings }) => findings)[0]?.kind ?? "";
+  expect(page.split(`<h4 class="violated">${finding}</h4>`)).toHaveLength(2);
+  expect(page).toContain("<td>etcd/kv, etcd/watch</td>");
+  expect(summary).toContain("| etcd/kv, etcd/watch |");
+});

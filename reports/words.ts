@@ -1,4 +1,4 @@
-import type { Validity } from "knossos-ts";
+import type { Validity, Verdict } from "knossos-ts";
 import type { Injection } from "../harness/fault.ts";
 import type { LatencyRow, MetricsLine, Run } from "../harness/run.ts";
 
@@ -41,8 +41,16 @@ export function evidenceCounts(injections: readonly Injection[]): Record<Injecti
   return counts;
 }
 
+/** By suite, what went well first. */
 export function latencyRows(run: Run): readonly LatencyRow[] {
-  return run.metrics.flatMap((line) => (line.type === "latency" ? line.rows : []));
+  const rows = run.metrics.flatMap((line) => (line.type === "latency" ? line.rows : []));
+  const outcomes = ["ok", "fail", "info"];
+  return rows.sort(
+    (a, b) =>
+      a.suite.localeCompare(b.suite) ||
+      outcomes.indexOf(a.outcome) - outcomes.indexOf(b.outcome) ||
+      a.kind.localeCompare(b.kind),
+  );
 }
 
 export function slices(run: Run): readonly Extract<MetricsLine, { type: "slice" }>[] {
@@ -51,4 +59,26 @@ export function slices(run: Run): readonly Extract<MetricsLine, { type: "slice" 
 
 export function availability(run: Run): Extract<MetricsLine, { type: "availability" }> | undefined {
   return run.metrics.findLast((line) => line.type === "availability");
+}
+
+/** One verdict, and every suite it counts for. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly suites: readonly string[];
+  /** Of the first of these suites. */
+  readonly guarantee: string;
+}
+
+/** A checker of the whole history judges once and counts for each suite: it is shown once, naming them all. */
+export function judgements(run: Run): readonly Judgement[] {
+  const seen = new Map<string, { verdict: Verdict; suites: string[]; guarantee: string }>();
+  for (const { suite, guarantee, verdicts } of run.verdict?.suites ?? []) {
+    for (const verdict of verdicts) {
+      const same = JSON.stringify(verdict);
+      const known = seen.get(same);
+      if (known === undefined) seen.set(same, { verdict, suites: [suite], guarantee });
+      else known.suites.push(suite);
+    }
+  }
+  return [...seen.values()];
 }

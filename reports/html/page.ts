@@ -1,4 +1,4 @@
-import type { History, Verdict } from "knossos-ts";
+import type { History } from "knossos-ts";
 import type { Artifact, Run } from "../../harness/run.ts";
 import {
   availability,
@@ -11,7 +11,8 @@ import {
 } from "../words.ts";
 import { charts } from "./charts.ts";
 import { style } from "./style.ts";
-import { describeOperation, timeline } from "./timeline.ts";
+import { timeline } from "./timeline.ts";
+import { verdictsSection } from "./verdicts.ts";
 
 /** `index.html`: one file, no network. The verdict first, then what was tried with which evidence, then figures, then how to run it again. */
 export function* html(run: Run, history: History): Iterable<Artifact> {
@@ -32,7 +33,7 @@ function page(run: Run, history: History): string {
 </head>
 <body><main>
 ${verdictSection(run, history, word)}
-${suitesSection(run, history)}
+${verdictsSection(run, history)}
 ${triedSection(run)}
 ${figuresSection(run)}
 <h2>Operations by client</h2>
@@ -52,74 +53,18 @@ function verdictSection(run: Run, history: History, word: string): string {
   const evidence = evidenceCounts(injections);
   const outcomes = { ok: 0, fail: 0, info: 0 };
   for (const { outcome } of history.operations) outcomes[outcome]++;
+  const tried =
+    injections.length === 0
+      ? "no faults injected"
+      : `${injections.length} faults injected: ${evidence.confirmed} confirmed, ${evidence.mismatch} mismatched, ${evidence.inconclusive} inconclusive`;
   return `<h1>Sea trial of ${text(info.options.target)}</h1>
 <p class="facts">${text(info.id)}, seed <code>${info.seed}</code>, ${info.options.nodes} members, ${info.options.durationMs / 1000} s under load, ${text(info.startedAt)}</p>
 <section class="verdict ${css}" aria-label="verdict">
 <div class="word">${word}</div>
 <p>${text(verdict?.summary ?? "The run ended before it was judged; seatrial check on its directory judges it.")}</p>
-<p class="facts">${history.operations.length} operations (${outcomes.ok} ok, ${outcomes.fail} failed, ${outcomes.info} in doubt), ${history.streams.length} streams; ${injections.length} faults injected: ${evidence.confirmed} confirmed, ${evidence.mismatch} mismatched, ${evidence.inconclusive} inconclusive.${verdict?.interrupted === undefined ? "" : ` Interrupted: ${text(verdict.interrupted)}.`}</p>
+<p class="facts">${history.operations.length} operations (${outcomes.ok} ok, ${outcomes.fail} failed, ${outcomes.info} in doubt), ${history.streams.length} streams; ${tried}.${verdict?.interrupted === undefined ? "" : ` Interrupted: ${text(verdict.interrupted)}.`}</p>
 <p>Again: <code>${text(info.replay)}</code></p>
 </section>`;
-}
-
-function suitesSection(run: Run, history: History): string {
-  const suites = run.verdict?.suites ?? [];
-  const rows = suites.flatMap((suite) =>
-    suite.verdicts.map(
-      (verdict) =>
-        `<tr><td>${text(suite.suite)}</td><td>${text(verdict.checker)}</td><td class="${wordClass(verdict)}">${verdictWord(verdict.valid)}</td><td>${text(verdict.why ?? suite.guarantee)}</td><td>${stats(verdict)}</td></tr>`,
-    ),
-  );
-  const troubles = suites.flatMap((suite) =>
-    suite.verdicts
-      .filter(({ valid, findings }) => valid !== true || findings.length > 0)
-      .map((verdict) => trouble(suite.suite, verdict, history)),
-  );
-  return `<h2>What was proven</h2>
-<div class="scroll"><table><thead><tr><th>suite</th><th>checker</th><th>verdict</th><th>guarantee</th><th>looked at</th></tr></thead><tbody>${rows.join("\n")}</tbody></table></div>
-${[...new Set(troubles)].join("\n")}`;
-}
-
-function wordClass({ valid }: Verdict): string {
-  return valid === true ? "held" : valid === false ? "violated" : "unknown";
-}
-
-function stats(verdict: Verdict): string {
-  return text(
-    Object.entries(verdict.stats)
-      .map(([name, value]) => `${Math.round(value * 10) / 10} ${name}`)
-      .join(", "),
-  );
-}
-
-function trouble(suite: string, verdict: Verdict, history: History): string {
-  const byId = new Map(history.operations.map((operation) => [operation.op, operation]));
-  const line = (id: number, note = "") => {
-    const operation = byId.get(id);
-    const when =
-      operation === undefined
-        ? ""
-        : `${seconds(operation.invoked)} to ${operation.returned === undefined ? "never" : seconds(operation.returned)}: `;
-    return `<li><code>${text(when + (operation === undefined ? `operation ${id}` : describeOperation(operation)))}</code>${note === "" ? "" : `<br>${text(note)}`}</li>`;
-  };
-  const findings = verdict.findings.map(
-    (finding) =>
-      `<h3 class="${verdict.valid === false ? "violated" : ""}">${text(finding.kind)}</h3><p>${text(finding.message)}</p><ul>${finding.operations
-        .slice(0, 20)
-        .map((id) => line(id))
-        .join("\n")}</ul>`,
-  );
-  const proof = verdict.proof?.kind === "counterexample" ? verdict.proof : undefined;
-  const counterexample =
-    proof === undefined
-      ? ""
-      : `<details open><summary>The longest part that can be explained: ${proof.prefix.length} operations; then none of these can come next</summary>
-<p>State then: <code>${text(proof.state)}</code></p><ol>${proof.stuck.map(({ operation, reason }) => line(operation, reason)).join("\n")}</ol>
-<p>The last operations before it:</p><ol>${proof.prefix
-          .slice(-12)
-          .map((id) => line(id))
-          .join("\n")}</ol></details>`;
-  return `<h3>${text(suite)}, ${text(verdict.checker)}: <span class="${wordClass(verdict)}">${verdictWord(verdict.valid)}</span></h3>${verdict.why === undefined ? "" : `<p>${text(verdict.why)}</p>`}${findings.join("\n")}${counterexample}`;
 }
 
 function triedSection(run: Run): string {

@@ -14,6 +14,7 @@ interface Painter {
   fillRect(x: number, y: number, w: number, h: number): void;
   strokeRect(x: number, y: number, w: number, h: number): void;
   fillText(text: string, x: number, y: number): void;
+  measureText(text: string): { width: number };
 }
 interface Pointer {
   offsetX: number;
@@ -52,8 +53,9 @@ export function drawTimeline(host: Host, page: Page): void {
   const output = page.querySelector("#timeline output");
   const laneHeight = 20;
   const left = 150;
-  const top = 26;
-  const height = top + data.lanes.length * laneHeight + 8;
+  const labelHeight = 13;
+  let top = 26;
+  let height = 0;
   const last = Math.max(...data.to, ...data.from, ...data.faults.map((fault) => fault.to), 1);
   let [from, to] = data.view;
   if (to <= from) [from, to] = [0, last];
@@ -62,17 +64,32 @@ export function drawTimeline(host: Host, page: Page): void {
 
   const x = (us: number) => left + ((us - from) / (to - from)) * (canvas.clientWidth - left);
 
-  const drawFaults = (pen: Painter) => {
-    for (const fault of data.faults) {
+  /** Each label in the first row where it covers no other. */
+  const placeLabels = (pen: Painter) => {
+    const ends: number[] = [];
+    return data.faults.flatMap((fault) => {
       const a = Math.max(left, x(fault.from));
       const b = x(fault.to);
-      if (b < left) continue;
+      if (b < left || a > canvas.clientWidth) return [];
+      const label = `${fault.name} ${fault.on}`;
+      const width = pen.measureText(label).width;
+      const at = Math.max(left, Math.min(a + 3, canvas.clientWidth - width - 3));
+      const free = ends.findIndex((end) => end < at);
+      const row = free < 0 ? ends.length : free;
+      ends[row] = at + width + 8;
+      return [{ label, at, row, a, b }];
+    });
+  };
+
+  const drawFaults = (pen: Painter, labels: ReturnType<typeof placeLabels>) => {
+    for (const { label, at, row, a, b } of labels) {
+      const y = 8 + row * labelHeight;
       pen.globalAlpha = 0.16;
       pen.fillStyle = style("--chart-fault");
-      pen.fillRect(a, 0, Math.max(1, b - a), height);
+      pen.fillRect(a, y - labelHeight / 2, Math.max(1, b - a), height);
       pen.globalAlpha = 1;
       pen.fillStyle = style("--text");
-      pen.fillText(`${fault.name} ${fault.on}`, a + 3, 8);
+      pen.fillText(label, at, y);
     }
   };
 
@@ -104,15 +121,20 @@ export function drawTimeline(host: Host, page: Page): void {
 
   const draw = () => {
     const ratio = host.devicePixelRatio || 1;
+    const font = "11px system-ui, sans-serif";
+    const pen = canvas.getContext("2d");
+    pen.font = font;
+    const labels = placeLabels(pen);
+    top = 18 + Math.max(1, ...labels.map(({ row }) => row + 1)) * labelHeight;
+    height = top + data.lanes.length * laneHeight + 8;
     canvas.style.height = `${height}px`;
     canvas.width = canvas.clientWidth * ratio;
     canvas.height = height * ratio;
-    const pen = canvas.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, canvas.clientWidth, height);
-    pen.font = "11px system-ui, sans-serif";
+    pen.font = font;
     pen.textBaseline = "middle";
-    drawFaults(pen);
+    drawFaults(pen, labels);
     // In doubt first: they reach to the edge and would cover what came after.
     for (const wanted of [2, 1, 0]) {
       for (let at = 0; at < data.op.length; at++) if (data.outcome[at] === wanted) drawOperation(pen, at);

@@ -152,6 +152,7 @@ function compact(value: Json): string {
   return clip(
     JSON.stringify(value)
       .replace(/"(\w+)":/g, "$1: ")
+      .replace(/,(?=\w+: )/g, ", ")
       .replaceAll('","', '", "'),
     220,
   );
