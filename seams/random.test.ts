@@ -2,7 +2,14 @@ import { expect, test } from "vitest";
 import { seededRandom } from "./random.ts";
 
 test("the same seed gives the same stream, another seed another", () => {
-  const draw = (seed: number) => Array.from({ length: 8 }, ((random) => () => random.uint32())(seededRandom(seed)));
+  const draw = (seed: number) =>
+    Array.from(
+      { length: 8 },
+      (
+        (random) => () =>
+          random.uint32()
+      )(seededRandom(seed)),
+    );
   expect(draw(7)).toEqual(draw(7));
   expect(draw(7)).not.toEqual(draw(8));
 });

@@ -51,32 +51,41 @@ async function killAndWait(target: Target, nodes: readonly string[]): Promise<vo
 
 async function keysOf(target: Target, prefix: string): Promise<Set<string>> {
   await using session: EtcdClient = connectEtcd(target.endpoint(target.nodes[0]?.name ?? ""), { clock: systemClock });
-  const answer = await session.invoke({ f: "range", key: `${prefix}/`, rangeEnd: `${prefix}0`, keysOnly: true }, deadline(10_000));
-  if (answer.type !== "ok" || answer.output.f !== "range") throw new Error(`the last read failed: ${JSON.stringify(answer)}`);
+  const answer = await session.invoke(
+    { f: "range", key: `${prefix}/`, rangeEnd: `${prefix}0`, keysOnly: true },
+    deadline(10_000),
+  );
+  if (answer.type !== "ok" || answer.output.f !== "range")
+    throw new Error(`the last read failed: ${JSON.stringify(answer)}`);
   return new Set(answer.output.kvs.map(({ key }) => key));
 }
 
-test.each(["the leader", "all three at once"])(`kill -9 of %s under load loses no acknowledged write, ${kills} times of ${kills}`, async (victims) => {
-  const seed = entropySeed();
-  const random = seededRandom(seed);
-  await using cluster = await openInTemporary("reference");
-  const { target } = cluster;
-  await target.start(bare);
-  for (let round = 0; round < kills; round++) {
-    const view = await whole(target);
-    const writers = new Writers(target, `r${round}`);
-    await systemClock.sleep(300 + random.below(700));
-    const nodes = victims === "the leader" ? [view.leader ?? ""] : target.nodes.map(({ name }) => name);
-    await killAndWait(target, nodes);
-    const before = writers.acknowledged.size;
-    // With a majority left the store must take writes again before the dead member is back.
-    if (nodes.length === 1) await expect.poll(() => writers.acknowledged.size, { timeout: 10_000 }).toBeGreaterThan(before);
-    for (const node of nodes) await target.restart(node);
-    await whole(target);
-    await writers.stop();
-    const found = await keysOf(target, `r${round}`);
-    const lost = [...writers.acknowledged].filter((key) => !found.has(key));
-    expect(lost, `seed ${seed}, round ${round}, ${writers.acknowledged.size} acknowledged`).toEqual([]);
-    expect(writers.acknowledged.size).toBeGreaterThan(20);
-  }
-}, 60_000 + kills * 20_000);
+test.each(["the leader", "all three at once"])(
+  `kill -9 of %s under load loses no acknowledged write, ${kills} times of ${kills}`,
+  async (victims) => {
+    const seed = entropySeed();
+    const random = seededRandom(seed);
+    await using cluster = await openInTemporary("reference");
+    const { target } = cluster;
+    await target.start(bare);
+    for (let round = 0; round < kills; round++) {
+      const view = await whole(target);
+      const writers = new Writers(target, `r${round}`);
+      await systemClock.sleep(300 + random.below(700));
+      const nodes = victims === "the leader" ? [view.leader ?? ""] : target.nodes.map(({ name }) => name);
+      await killAndWait(target, nodes);
+      const before = writers.acknowledged.size;
+      // With a majority left the store must take writes again before the dead member is back.
+      if (nodes.length === 1)
+        await expect.poll(() => writers.acknowledged.size, { timeout: 10_000 }).toBeGreaterThan(before);
+      for (const node of nodes) await target.restart(node);
+      await whole(target);
+      await writers.stop();
+      const found = await keysOf(target, `r${round}`);
+      const lost = [...writers.acknowledged].filter((key) => !found.has(key));
+      expect(lost, `seed ${seed}, round ${round}, ${writers.acknowledged.size} acknowledged`).toEqual([]);
+      expect(writers.acknowledged.size).toBeGreaterThan(20);
+    }
+  },
+  60_000 + kills * 20_000,
+);
