@@ -3,7 +3,7 @@ import { UsageError } from "../harness/errors.ts";
 import type { CheckCommandOptions } from "./check.ts";
 import type { ReplayWords } from "./replay.ts";
 import type { RunWords } from "./run.ts";
-import { durationMs, faultNames, positiveNumber, wholeNumber, words } from "./values.ts";
+import { durationMs, faultNames, folder, positiveNumber, wholeNumber, words } from "./values.ts";
 import { version } from "./version.ts";
 
 /** Runs the command that `argv` names and resolves to its exit code. Rejects with a UsageError for words it does not know. */
@@ -71,11 +71,11 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .option("--duration <time>", "how long the load lasts, such as 30s", (text: string) =>
       durationMs("--duration", text),
     )
-    .option("--faults <names>", "all, none, or names with commas between", faultNames)
+    .option("--faults <names>", "all (the default), none, or names with commas between", faultNames)
     .option("--rate <n>", "operations a second over all clients, open loop; absent: closed loop", (text: string) =>
       positiveNumber("--rate", text),
     )
-    .option("--out <dir>", "the folder that runs go into", "runs")
+    .option("--out <dir>", "the folder that runs go into", (text: string) => folder("--out", text), "runs")
     .option("--open", "open the report in a browser (never under CI or without a terminal)")
     .action(async (suites: string[], options: Omit<RunWords, "suites">) => {
       const { runCommand } = await import("./run.ts");
@@ -88,7 +88,7 @@ function addTrialCommands(program: Command, done: (code: number) => void): void 
     .option("--until-fails <n>", "repeat up to n times, until a guarantee is violated", (text: string) =>
       wholeNumber("--until-fails", text, 1, 1_000_000),
     )
-    .option("--out <dir>", "the folder that runs go into", "runs")
+    .option("--out <dir>", "the folder that runs go into", (text: string) => folder("--out", text), "runs")
     .action(async (run: string, options: ReplayWords) => {
       const { replayCommand } = await import("./replay.ts");
       done(await replayCommand(run, options));
@@ -133,7 +133,9 @@ function addClusterCommands(program: Command, done: (code: number) => void): voi
     .command("up")
     .description("bring up a cluster of the reference store and keep it until Ctrl-C")
     .option("--stores <n>", "members (3)", (text: string) => wholeNumber("--stores", text, 1, 9))
-    .option("--dir <dir>", "where their data is kept; absent: a temporary folder, removed at the end")
+    .option("--dir <dir>", "where their data is kept; absent: a temporary folder, removed at the end", (text: string) =>
+      folder("--dir", text),
+    )
     .action(async (options: { stores?: number; dir?: string }) => {
       const { upCommand } = await import("./up.ts");
       done(await upCommand(options));

@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { UsageError } from "../harness/errors.ts";
+import { makeFolder } from "../harness/run-directory.ts";
 import { openTarget } from "../harness/targets/open.ts";
 import { systemClock } from "../seams/node/clock.ts";
 import { systemRandom } from "../seams/node/random.ts";
@@ -37,7 +38,7 @@ export async function upCommand(options: { readonly stores?: number; readonly di
 function folderFor(dir: string | undefined): string {
   if (dir === undefined) return mkdtempSync(join(tmpdir(), "seatrial-up-"));
   try {
-    mkdirSync(dir, { recursive: true });
+    makeFolder(join(resolve(dir), "logs"));
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
     throw new UsageError(`--dir ${dir} cannot be made (${reason}); give a folder that can be written.`);

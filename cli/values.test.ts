@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { commandOf } from "./command-line.ts";
 import { mayOpen } from "./open-page.ts";
-import { durationMs, faultNames, wholeNumber, words } from "./values.ts";
+import { durationMs, faultNames, folder, wholeNumber, words } from "./values.ts";
 
 test("durations have units", () => {
   expect(["500ms", "30s", "1.5m", "2h"].map((text) => durationMs("--d", text))).toEqual([
@@ -15,6 +15,11 @@ test("whole numbers are digits only", () => {
   expect(wholeNumber("--n", "7", 1, 9)).toBe(7);
   for (const wrong of ["", " 7", "0x7", "7.0", "1e0", "10"])
     expect(() => wholeNumber("--n", wrong, 1, 9)).toThrow(/from 1 to 9/);
+});
+
+test("an empty folder is refused", () => {
+  expect(folder("--out", "runs")).toBe("runs");
+  expect(() => folder("--out", "")).toThrow("--out is empty; give a folder.");
 });
 
 test("lists are words with commas", () => {

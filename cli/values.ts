@@ -39,6 +39,12 @@ export function words(flag: string, text: string): readonly string[] {
   return parts;
 }
 
+/** A path; an empty one is a variable of a script that was not set. */
+export function folder(flag: string, text: string): string {
+  if (text.trim() === "") throw new UsageError(`${flag} is empty; give a folder.`);
+  return text;
+}
+
 /** `all`, `none`, or names. */
 export function faultNames(text: string): readonly string[] | "all" | "none" {
   return text === "all" || text === "none" ? text : words("--faults", text);

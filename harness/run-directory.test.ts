@@ -45,6 +45,10 @@ test("a folder that cannot be written is one sentence that names it", () => {
   );
 });
 
+test.skipIf(process.platform !== "linux")("a place where nothing can be made is refused, not waited for", () => {
+  expect(() => createRunDirectory("/proc/seatrial", "a", writer)).toThrow(UsageError);
+});
+
 test("a full disk is the system's error on a line, and one sentence on a whole file", () => {
   const directory = createRunDirectory(folder, "a", writer);
   symlinkSync("/dev/full", join(directory.path, "history.jsonl"));

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -93,7 +94,7 @@ export class RunDirectory {
 export function createRunDirectory(out: string, id: string, writer: Writer): RunDirectory {
   const path = join(out, id);
   try {
-    mkdirSync(join(path, "logs"), { recursive: true });
+    makeFolder(join(path, "logs"));
     writeFileSync(join(path, "writer.json"), `${JSON.stringify(writer)}\n`);
   } catch (error) {
     throw new UsageError(
@@ -102,6 +103,18 @@ export function createRunDirectory(out: string, id: string, writer: Writer): Run
   }
   pointLatest(out, id);
   return new RunDirectory(path);
+}
+
+/** Makes a folder and those above it. One by one: Node's recursive mkdir never returns where a file system refuses new names (/proc). */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another run may have made it between the two calls.
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
 }
 
 function linkTarget(path: string): string | undefined {
