@@ -69,7 +69,7 @@ export async function checkFile(file: string, options: CheckFileOptions = {}): P
 }
 
 const FILE_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file; give a history file or a run directory with a history.jsonl",
+  ENOENT: "there is no such history; give a history file or a run directory with a history.jsonl",
   EACCES: "it may not be read; check its permissions",
   EISDIR: "it is a directory; give a history file or a run directory with a history.jsonl",
 };
