@@ -122,7 +122,10 @@ async function run(
     child.on("error", () => resolve(127));
     child.on("close", (status) => resolve(status ?? 1));
   });
-  return { ok: code === 0, tail: `exit code ${code}: ${tail.trim().split("\n").slice(-6).join(" / ")}` };
+  const lines = tail.trim().replaceAll(`${root}/`, "").split("\n");
+  // A trial says its verdict in one line, with what follows below it; other programs end with what was wrong.
+  const verdict = lines.find((line) => /^(Not settled|Violated)/.test(line));
+  return { ok: code === 0, tail: `exit code ${code}: ${verdict ?? lines.slice(-6).join(" / ")}` };
 }
 
 async function runLine(line: Line): Promise<Result> {
