@@ -1,5 +1,6 @@
-import { constants } from "node:fs";
+import { constants, existsSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Disk, File } from "../disk.ts";
 import { lockDirectory } from "./lock.ts";
 
@@ -19,9 +20,7 @@ export const nodeDisk: Disk = {
     }
   },
 
-  async mkdir(dir) {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-  },
+  mkdir: makeFolder,
 
   rename,
 
@@ -94,5 +93,16 @@ class NodeFile implements File {
 
   async close(): Promise<void> {
     await this.#handle.close();
+  }
+}
+
+/** Folder by folder: Node's recursive mkdir never returns where a file system refuses new names (/proc). */
+async function makeFolder(dir: string): Promise<void> {
+  if (existsSync(dir)) return;
+  await makeFolder(dirname(dir));
+  try {
+    await mkdir(dir, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }

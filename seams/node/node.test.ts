@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { systemClock } from "./clock.ts";
 import { entryUrl } from "./entry.ts";
+import { nodeDisk } from "./disk.ts";
 import { entropySeed, systemRandom } from "./random.ts";
 
 test("time goes on, and a sleep is never short", async () => {
@@ -27,4 +28,8 @@ test("an entry has the suffix of who asks", () => {
 test("a seed can be typed again, and differs", () => {
   expect(Number.isInteger(entropySeed())).toBe(true);
   expect(systemRandom().uint64()).not.toBe(systemRandom().uint64());
+});
+
+test.skipIf(process.platform !== "linux")("a folder where nothing can be made is refused, not waited for", async () => {
+  await expect(nodeDisk.mkdir("/proc/seatrial/member")).rejects.toThrow(/ENOENT/);
 });
