@@ -93,7 +93,7 @@ export class Choices {
       if (
         changes === undefined ||
         changes.size === 0 ||
-        !this.#agrees(changes, revision) ||
+        !this.#agrees(changes, revision, number) ||
         !coversAll(forced, changes)
       ) {
         rejected.push(number);
@@ -159,17 +159,18 @@ export class Choices {
   }
 
   /** What was seen of the keys at this revision and around it. */
-  #agrees(changes: Changes, revision: number): boolean {
+  #agrees(changes: Changes, revision: number, number: number): boolean {
     for (const [key, kv] of changes) {
-      if (kv === undefined ? !this.#facts.allowsDelete(key, revision) : !this.#agreesPut(kv, revision)) return false;
+      if (kv === undefined ? !this.#facts.allowsDelete(key, revision) : !this.#agreesPut(kv, revision, number))
+        return false;
     }
     for (const key of this.#facts.requiredPuts(revision)) if (changes.get(key) === undefined) return false;
     return true;
   }
 
-  #agreesPut(kv: EtcdKv, revision: number): boolean {
+  #agreesPut(kv: EtcdKv, revision: number, number: number): boolean {
     const seen = this.#facts.seenAt(kv.key, revision);
-    if (seen === undefined) return this.#facts.allowsPut(kv.key, revision);
+    if (seen === undefined) return this.#eligibility.allowsPut(kv.key, revision, number);
     if (seen.create !== kv.createRevision || seen.version !== kv.version) return false;
     return seen.kv === undefined || seen.keysOnly || matchKv(kv, seen.kv) === undefined;
   }

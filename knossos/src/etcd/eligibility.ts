@@ -1,6 +1,7 @@
 import type { EtcdInput, EtcdPut, EtcdRequest } from "../models/etcd-types.ts";
 import type { Bits } from "./bits.ts";
 import { addFrom, noBits, setBit } from "./bits.ts";
+import { Deleters } from "./deleters.ts";
 import type { Facts } from "./facts.ts";
 import { inRange, upperBound } from "./order.ts";
 import type { Candidate, EtcdProblem } from "./problem.ts";
@@ -10,6 +11,7 @@ import { isRequest, possible } from "./requests.ts";
 const PUT = 1;
 const DELETE = 2;
 const KNOWN = 4;
+const NOTHING: ReadonlySet<string> = new Set();
 
 export interface KeyRange {
   readonly key: string;
@@ -39,11 +41,14 @@ export class Eligibility {
   readonly #writesOf = new Map<Candidate, ReadonlySet<string>>();
   /** By key, by number of the missing revision: what may have happened to it there. */
   readonly #mayHappen = new Map<string, Uint8Array>();
+  readonly #deletesOf = new Map<Candidate, ReadonlySet<string>>();
+  #deleters: Deleters;
 
   constructor(problem: EtcdProblem, facts: Facts, deadlines: Deadlines, gaps: readonly number[]) {
     this.#problem = problem;
     this.#facts = facts;
     this.#gaps = gaps;
+    this.#deleters = new Deleters(facts);
     gaps.forEach((gap, index) => {
       const deadline = deadlines.of(gap);
       const chosen: number[] = [];
@@ -58,7 +63,13 @@ export class Eligibility {
       });
       this.#candidates.set(gap, chosen);
     });
-    if (!problem.foreignWriters) this.#reserve();
+    if (!problem.foreignWriters) {
+      // Each candidate that is ruled out may have been the only one that could delete some key, or leave another alone at a revision.
+      do {
+        this.#reserve();
+        this.#findDeleters();
+      } while (this.#ruleOut());
+    }
     gaps.forEach((gap, index) => {
       for (const number of this.at(gap)) this.#note(problem.candidates[number] as Candidate, gap, index);
     });
@@ -91,6 +102,62 @@ export class Eligibility {
         if (left.length === 1) single.push(other);
       }
     }
+  }
+
+  #findDeleters(): void {
+    this.#deleters = new Deleters(this.#facts);
+    this.#gaps.forEach((gap, index) => {
+      for (const number of this.at(gap))
+        for (const key of this.#mayDelete(this.#problem.candidates[number] as Candidate))
+          if ((this.#may(key, gap, index) & DELETE) !== 0) this.#deleters.add(key, gap, number);
+    });
+  }
+
+  /** Takes out the candidates whose puts cannot be undone before the key is seen gone. True: there were some. */
+  #ruleOut(): boolean {
+    let some = false;
+    for (const gap of this.#gaps) {
+      const candidates = this.at(gap);
+      const left = candidates.filter((number) => {
+        const { input } = this.#problem.candidates[number] as Candidate;
+        if (input.f === "put") return !this.#deleters.ruleOut(input.key, gap, number);
+        return (
+          input.f !== "txn" ||
+          this.#branchLasts(input.success, gap, number) ||
+          this.#branchLasts(input.failure, gap, number)
+        );
+      });
+      if (left.length === candidates.length) continue;
+      this.#candidates.set(gap, left);
+      some = true;
+    }
+    return some;
+  }
+
+  #branchLasts(branch: readonly EtcdRequest[], gap: number, number: number): boolean {
+    if (branch.some((request) => request.f === "txn")) return true;
+    return (
+      branch.some((request) => request.f !== "range") &&
+      !branch.some((request) => request.f === "put" && this.#deleters.ruleOut(request.key, gap, number))
+    );
+  }
+
+  /** Whether what this candidate puts at this missing revision can be undone before the key is seen gone. */
+  allowsPut(key: string, gap: number, number: number): boolean {
+    return (
+      this.#facts.allowsPut(key, gap) && (this.#problem.foreignWriters || !this.#deleters.ruleOut(key, gap, number))
+    );
+  }
+
+  /** Missing revisions in (after, before) at which some candidate may have deleted the key. */
+  deletionsOf(key: string, after: number, before: number): readonly number[] {
+    return this.#deleters.between(key, after, before);
+  }
+
+  /** Whether it depends on what the store holds if this candidate deletes the key: not for a plain put or delete. */
+  deletesAtTimes(candidate: Candidate, key: string): boolean {
+    const { f } = candidate.input;
+    return f !== "put" && f !== "delete" && this.#mayDelete(candidate).has(key);
   }
 
   #note(candidate: Candidate, gap: number, index: number): void {
@@ -133,6 +200,25 @@ export class Eligibility {
           ]);
     this.#writesOf.set(candidate, writes);
     return writes;
+  }
+
+  #mayDelete(candidate: Candidate): ReadonlySet<string> {
+    const known = this.#deletesOf.get(candidate);
+    if (known !== undefined) return known;
+    const { input } = candidate;
+    let deletes: ReadonlySet<string> = NOTHING;
+    if (input.f === "lease-revoke") deletes = candidate.writes;
+    else if (isRequest(input)) {
+      const ranges = [...possible(input)].filter((request) => request.f === "delete");
+      if (ranges.length > 0)
+        deletes = new Set(
+          [...this.#mayWrite(candidate)].filter((key) =>
+            ranges.some((range) => inRange(key, range.key, range.rangeEnd)),
+          ),
+        );
+    }
+    this.#deletesOf.set(candidate, deletes);
+    return deletes;
   }
 
   #fits(candidate: Candidate, gap: number, index: number): boolean {

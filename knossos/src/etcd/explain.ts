@@ -1,6 +1,6 @@
 import type { Budget } from "../budget.ts";
 import type { EtcdAnswer, EtcdKv } from "../models/etcd-types.ts";
-import { addFrom, highest, setBit } from "./bits.ts";
+import { addFrom, highest, noBits, setBit } from "./bits.ts";
 import type { Bits } from "./bits.ts";
 import type { Choice, Option } from "./choices.ts";
 import { Choices } from "./choices.ts";
@@ -9,7 +9,7 @@ import { Eligibility, leasesOf } from "./eligibility.ts";
 import type { Changes } from "./evaluate.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Facts } from "./facts.ts";
-import { inRange } from "./order.ts";
+import { inRange, upperBound } from "./order.ts";
 import type { Candidate, EtcdProblem } from "./problem.ts";
 import type { Deadlines } from "./realtime.ts";
 import type { EtcdOperation } from "./requests.ts";
@@ -70,6 +70,8 @@ interface Setback {
   readonly operations: readonly number[];
   readonly streams?: readonly number[];
   readonly touched: Touched;
+  /** A key that is there although it was seen gone. */
+  readonly lingering?: string;
 }
 
 /** Steps between two looks at the clock. */
@@ -138,7 +140,8 @@ export class Explainer {
         });
       } else {
         this.#note(revision, setback);
-        const conflicts = this.#eligibility.relevant(setback.touched.ranges, revision);
+        const conflicts =
+          this.#whyThere(setback.lingering, revision) ?? this.#eligibility.relevant(setback.touched.ranges, revision);
         this.#addEndsOf(setback.touched.leases, conflicts);
         if (!this.#jumpBack(conflicts)) return this.#refuted();
       }
@@ -165,6 +168,37 @@ export class Explainer {
       certain: !this.#problem.foreignWriters || this.#options.gaps.length === 0,
       steps: this.#steps,
     };
+  }
+
+  /**
+   * Missing revisions, by number, that are to blame for a key that is there at `revision`, though it was seen gone: the one that put it last,
+   * and those since at which some candidate may delete it. As long as all of these are filled as they are, the key is there: a
+   * plain put puts it if it makes a revision at all, what acknowledged writers put and delete is in their answers, and no other
+   * missing revision can delete it. More puts between would not take it away. Where that depends on what else the store held (a txn
+   * that takes its other branch, a lease that another put attaches), undefined: then everything that touches the key is to blame.
+   */
+  #whyThere(key: string | undefined, revision: number): Bits | undefined {
+    const put = key === undefined ? undefined : this.#timeline.touchedAt(key);
+    if (key === undefined || put === undefined || this.#problem.foreignWriters) return undefined;
+    const { gaps } = this.#options;
+    const blamed = noBits(gaps.length);
+    const maker = upperBound(gaps, put) - 1;
+    if (gaps[maker] === put) {
+      if (this.#filling(maker)?.input.f !== "put") return undefined;
+      setBit(blamed, maker);
+    }
+    for (const gap of this.#eligibility.deletionsOf(key, put, revision + 1)) {
+      const index = upperBound(gaps, gap) - 1;
+      const filling = this.#filling(index);
+      if (filling === undefined || this.#eligibility.deletesAtTimes(filling, key)) return undefined;
+      setBit(blamed, index);
+    }
+    return blamed;
+  }
+
+  #filling(index: number): Candidate | undefined {
+    const number = this.#frames[index]?.current?.candidate;
+    return number === undefined ? undefined : this.#problem.candidates[number];
   }
 
   /** Where a lease that should exist was ended: only another choice there can keep it. */
@@ -264,6 +298,7 @@ export class Explainer {
         operations,
         ...(stream === undefined ? {} : { streams: [stream] }),
         touched: { ranges: [{ key: wrong.key }], leases: [] },
+        ...(wrong.gone === true ? { lingering: wrong.key } : {}),
       };
     }
     return this.#observe(revision, changes, operation);

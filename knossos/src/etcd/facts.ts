@@ -340,17 +340,30 @@ export class Facts {
     return true;
   }
 
+  /** If the key is there at `revision`: before which revision something must have deleted it, by what is known of it next. */
+  goneBefore(key: string, revision: number): number {
+    const facts = this.of(key);
+    const next = facts.points[pointIndexUpTo(facts, revision) + 1];
+    const anew = next !== undefined && next.create > revision ? next.create : Number.POSITIVE_INFINITY;
+    return Math.min(firstAfter(facts.absents, revision - 1) + 1, anew);
+  }
+
+  /** Whether an acknowledged writer or a watched event in (after, before) deleted the key, if it was there. */
+  deletedBetween(key: string, after: number, before: number): boolean {
+    return countIn(this.of(key).deletes, after, before - 1) > 0 || this.#rangeDeleted(key, after) < before;
+  }
+
   /** Acknowledged puts of the key in (after, before). */
   putsBetween(key: string, after: number, before: number): number {
     return countIn(this.of(key).puts, after, before - 1);
   }
 
-  /** What was seen at this revision and is not so: `get` tells the state just after `changes` made it. */
+  /** What was seen at this revision and is not so (`gone`: the key should not be there): `get` tells the state just after `changes` made it. */
   disagreement(
     revision: number,
     changes: ReadonlyMap<string, EtcdKv | undefined>,
     get: (key: string) => EtcdKv | undefined,
-  ): { readonly key: string; readonly reason: string; readonly by: Source } | undefined {
+  ): { readonly key: string; readonly reason: string; readonly by: Source; readonly gone?: true } | undefined {
     for (const [key, kv] of changes) {
       const point = this.of(key).pointAt.get(revision);
       if (point === undefined || kv === undefined) continue;
@@ -367,6 +380,7 @@ export class Facts {
           key,
           reason: `${key} was not there at revision ${revision}, but it was ${showKv(kv)}`,
           by: this.of(key).absentBy.get(revision) ?? {},
+          gone: true,
         };
     }
     return undefined;

@@ -83,6 +83,11 @@ export class Timeline implements EtcdView {
     return found;
   }
 
+  /** The revision that last put or deleted the key. */
+  touchedAt(key: string): number | undefined {
+    return this.#versions.get(key)?.revisions.at(-1);
+  }
+
   hasLease(id: string): boolean {
     return this.#leases.has(id);
   }
