@@ -107,15 +107,34 @@ export class Choices {
     return { options, conflicts, rejected };
   }
 
-  /** Those that were invoked shortly before the revision came are the likeliest; a fixed one is certain if it fits. */
+  /**
+   * A fixed one is certain if it fits; a put without which a known delete has nothing to delete is likely; one that somebody in doubt would
+   * have to undo again is not. Among equals, those that were invoked shortly before the revision came are the likeliest.
+   */
   #sort(options: Option[], revision: number): void {
     const deadline = this.#deadlines.of(revision);
-    const distance = (option: Option): number => {
+    const places = new Map<Option, { readonly rank: number; readonly distance: number }>();
+    for (const option of options) {
       const candidate = this.#problem.candidates[option.candidate ?? 0] as Candidate;
-      if (candidate.only !== undefined) return -1;
-      return Number.isFinite(deadline) ? deadline - candidate.invoked : candidate.invoked;
-    };
-    options.sort((a, b) => distance(a) - distance(b));
+      const distance = Number.isFinite(deadline) ? deadline - candidate.invoked : candidate.invoked;
+      places.set(option, { rank: candidate.only === undefined ? this.#rank(option.changes, revision) : 0, distance });
+    }
+    options.sort((a, b) => {
+      const x = places.get(a);
+      const y = places.get(b);
+      return x === undefined || y === undefined ? 0 : x.rank - y.rank || x.distance - y.distance;
+    });
+  }
+
+  #rank(changes: Changes, revision: number): number {
+    let rank = 2;
+    for (const [key, kv] of changes) {
+      if (kv === undefined) continue;
+      const gone = this.#facts.goneBefore(key, revision);
+      if (gone !== Number.POSITIVE_INFINITY && !this.#facts.deletedBetween(key, revision, gone)) return 3;
+      if (kv.version === 1 && this.#facts.deletedNext(key, revision)) rank = 1;
+    }
+    return rank;
   }
 
   /** Keys that must be put here, or their versions cannot come out any more. */

@@ -353,6 +353,12 @@ export class Facts {
     return countIn(this.of(key).deletes, after, before - 1) > 0 || this.#rangeDeleted(key, after) < before;
   }
 
+  /** Whether the next known writer of the key after `revision` deleted it, so that it must have been there. */
+  deletedNext(key: string, revision: number): boolean {
+    const { puts, deletes } = this.of(key);
+    return firstAfter(deletes, revision) < firstAfter(puts, revision);
+  }
+
   /** Acknowledged puts of the key in (after, before). */
   putsBetween(key: string, after: number, before: number): number {
     return countIn(this.of(key).puts, after, before - 1);
