@@ -145,7 +145,6 @@ function memberConfig(flags: StoreFlags): MemberConfig {
     maxRequestBytes: flags.maxRequestBytes,
     maxTxnOps: flags.maxTxnOps,
     progressNotifyMs: flags.progressNotifyMs,
-    quotaBytes: flags.quotaBytes,
     gatherReadsMs: GATHER_READS_MS,
   };
 }

@@ -36,7 +36,6 @@ const SHAPE = {
   maxRequestBytes: 1_572_864,
   maxTxnOps: 128,
   progressNotifyMs: 2_000,
-  quotaBytes: 0,
   wal: { segmentBytes: 64 * 1024, allocateStepBytes: 16 * 1024 },
 } as const;
 

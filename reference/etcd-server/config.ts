@@ -34,8 +34,6 @@ export interface MemberConfig {
   readonly maxTxnOps: number;
   /** Interval of progress notifications to watchers that asked for them. */
   readonly progressNotifyMs: number;
-  /** Reported by Status; 0 means etcd's default. */
-  readonly quotaBytes: number;
   /** Under many linearizable reads, one question to the leader in so long serves them all. Absent: ask again at once. */
   readonly gatherReadsMs?: number;
   /** Planted bugs of the simulation only. */

@@ -35,7 +35,6 @@ export interface StoreFlags {
   readonly snapshotCatchUpEntries: number;
   readonly logLevel: LogLevelName;
   readonly logOutputs: readonly string[];
-  readonly quotaBytes: number;
   readonly maxRequestBytes: number;
   readonly maxTxnOps: number;
   readonly maxConcurrentStreams: number;
@@ -117,7 +116,7 @@ export const FLAGS: Readonly<Record<string, Flag>> = {
     kind: "accepted",
     default: "0",
     accepted: ["0"],
-    help: "Raise alarms when backend size exceeds the given quota (only 0, the default, so far).",
+    help: "Only 0, the default: this store enforces no quota.",
   },
   "watch-progress-notify-interval": {
     kind: "value",
@@ -313,7 +312,6 @@ function interpret(given: ReadonlyMap<string, string>): StoreFlags {
     ),
     logLevel,
     logOutputs,
-    quotaBytes: 0,
     maxRequestBytes: number("max-request-bytes", 1, 512 * 1024 * 1024),
     maxTxnOps: number("max-txn-ops", 1, 1_000_000),
     maxConcurrentStreams: number("max-concurrent-streams", 1, 0xffff_ffff),

@@ -12,8 +12,6 @@ import { refusal, unimplemented } from "./errors.ts";
 import type { Member } from "./member.ts";
 import { ETCD_VERSION, STORAGE_VERSION } from "./version.ts";
 
-const DEFAULT_QUOTA_BYTES = 2n * 1024n * 1024n * 1024n;
-
 /** etcdserverpb.Maintenance, without a transport. What it reports is this member's own state, not the cluster's. */
 export class MaintenanceHandlers {
   readonly #member: Member;
@@ -42,7 +40,8 @@ export class MaintenanceHandlers {
       dbSizeInUse: BigInt(inUse),
       isLearner: false,
       storageVersion: STORAGE_VERSION,
-      dbSizeQuota: member.config.quotaBytes > 0 ? BigInt(member.config.quotaBytes) : DEFAULT_QUOTA_BYTES,
+      // None is enforced: 0, as from members that know no quota.
+      dbSizeQuota: 0n,
       downgradeInfo: { enabled: false, targetVersion: "" },
     };
   }
