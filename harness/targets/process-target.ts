@@ -61,11 +61,15 @@ export class ProcessTarget implements Target {
   readonly #options: ProcessTargetOptions;
   readonly #journal: ProcessJournal;
   readonly #onExit = () => {
-    for (const member of this.#started?.members.values() ?? []) member.killNow();
+    // Also those that were told to stop and have not yet: an etcd that lost its peers takes seconds.
+    for (const started of [this.#started, this.#stopping]) {
+      for (const member of started?.members.values() ?? []) member.killNow();
+    }
   };
   #nodes: readonly Node[];
   #held: HeldPorts | undefined;
   #started: Started | undefined;
+  #stopping: Started | undefined;
 
   private constructor(binary: Binary, options: ProcessTargetOptions, held: HeldPorts) {
     this.name = binary.name;
@@ -261,6 +265,7 @@ export class ProcessTarget implements Target {
     this.#held = undefined;
     const started = this.#started;
     this.#started = undefined;
+    this.#stopping = started;
     if (started === undefined) return;
     // First: a member that stops gracefully waits for its clients to leave.
     for (const probe of started.probes.values()) probe.close();
@@ -269,6 +274,7 @@ export class ProcessTarget implements Target {
     delete this.linksApi;
     const stuck = ended.find((one) => one.status === "rejected");
     if (stuck !== undefined) throw stuck.reason;
+    this.#stopping = undefined;
   }
 
   #node(name: string): Node {
